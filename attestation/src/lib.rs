@@ -1,0 +1,1 @@
+//! The Nitro attestation document: parsing, verification, policy. Pure: no I/O, no clock.

@@ -1,0 +1,2 @@
+//! Images to enclave image files (EIF): pull, unpack, build, measure, describe, sign, verify, extract.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Process 1 of the enclave.
+fn main() {}

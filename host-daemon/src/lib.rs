@@ -1,0 +1,1 @@
+//! The host daemon: launches enclaves, holds them, challenges them, reports their evidence.

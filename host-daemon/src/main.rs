@@ -1,0 +1,2 @@
+//! The host daemon: launches enclaves, holds them, challenges them, reports their evidence.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The pipeline from a row to an attested enclave, and the user's command.

@@ -1,0 +1,2 @@
+//! The pipeline from a row to an attested enclave, and the user's command.
+fn main() {}

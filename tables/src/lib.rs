@@ -1,0 +1,1 @@
+//! The tables that pipeline and host share, over DynamoDB.
