@@ -1,1 +1,5 @@
 //! Images to enclave image files (EIF): pull, unpack, build, measure, describe, sign, verify, extract.
+#![forbid(unsafe_code)]
+
+pub mod digest;
+pub mod eif;

@@ -1,0 +1,134 @@
+//! Writing in one pass: every byte is measured and summed on its way out.
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use super::{
+    Eif, Error, Measurer, Metadata, Pcr, Pcrs, Section, SectionKind, Signer,
+    header::{CRC_OFFSET, HEADER_SIZE, Header, MAX_SECTIONS},
+};
+
+/// Writes an EIF, section by section, in the order in which they are given: kernel, command line, metadata, ramdisks.
+///
+/// With [`io::empty`] as its output it measures without writing. As a [`Write`] it takes the data of the section that
+/// began last.
+pub struct Writer<W> {
+    output: W,
+    arm64: bool,
+    sections: Vec<Section>,
+    offset: u64,
+    crc: crc32fast::Hasher,
+    measurer: Measurer,
+}
+
+/// A whole EIF.
+pub struct Finished<W> {
+    /// Where it was written.
+    pub output: W,
+    /// Its registers, with PCR8 if it was signed.
+    pub pcrs: Pcrs,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+impl<W: Write + Seek> Writer<W> {
+    /// Begins an EIF at the start of `output`; `arm64` is the machine it is for, x86_64 otherwise.
+    pub fn new(mut output: W, arm64: bool) -> Result<Self, Error> {
+        output.write_all(&[0; HEADER_SIZE])?;
+        let (crc, measurer) = (crc32fast::Hasher::new(), Measurer::default());
+        Ok(Self { output, arm64, sections: Vec::new(), offset: HEADER_SIZE as u64, crc, measurer })
+    }
+
+    /// Begins a section of `size` bytes, which are then written to `self`.
+    pub fn begin(&mut self, kind: SectionKind, size: u64) -> Result<(), Error> {
+        self.end_section()?;
+        if self.sections.len() == MAX_SECTIONS {
+            return Err(Error::Unwritable(format!("more than {MAX_SECTIONS} sections")));
+        }
+        if size > kind.limit() {
+            return Err(Error::Unwritable(format!("a {kind:?} section of {size} bytes; at most {}", kind.limit())));
+        }
+        self.sections.push(Section { kind, offset: self.offset, size });
+        self.measurer.begin(kind);
+        self.emit(&Section::header(kind, size))?;
+        Ok(())
+    }
+
+    /// Writes a section from memory.
+    pub fn section(&mut self, kind: SectionKind, data: &[u8]) -> Result<(), Error> {
+        self.begin(kind, data.len() as u64)?;
+        Ok(self.write_all(data)?)
+    }
+
+    /// Writes the metadata section.
+    pub fn metadata(&mut self, metadata: &Metadata) -> Result<(), Error> {
+        let json = serde_json::to_vec(metadata).map_err(|error| Error::Unwritable(error.to_string()))?;
+        self.section(SectionKind::Metadata, &json)
+    }
+
+    /// Ends the file: the signature if asked for, then the header with the table and the CRC.
+    pub fn finish(mut self, signer: Option<&Signer>) -> Result<Finished<W>, Error> {
+        let mut pcrs = self.measurer.pcrs();
+        if let Some(signer) = signer {
+            self.section(SectionKind::Signature, &signer.sign(&pcrs.pcr0)?)?;
+            pcrs.pcr8 = Some(Pcr::of_certificate(signer.certificate().der()));
+        }
+        self.end_section()?;
+        let mut header = Header::new(&self.sections, self.arm64);
+        // The header comes first in the file and is known last: its own sum is joined with the rest's.
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(header.to_bytes().get(..CRC_OFFSET).unwrap_or_default());
+        crc.combine(&self.crc);
+        header.crc = crc.finalize();
+        self.output.seek(SeekFrom::Start(0))?;
+        self.output.write_all(&header.to_bytes())?;
+        self.output.flush()?;
+        Ok(Finished { output: self.output, pcrs, size: self.offset })
+    }
+
+    /// Refuses to go on unless the section that began last has all of its bytes.
+    fn end_section(&self) -> Result<(), Error> {
+        match self.sections.last() {
+            Some(section) if section.end() != Some(self.offset) => {
+                let written = self.offset - section.data_offset();
+                let (kind, size) = (section.kind, section.size);
+                Err(Error::Unwritable(format!("a {kind:?} section of {size} bytes was given {written}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn emit(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.output.write_all(bytes)?;
+        self.crc.update(bytes);
+        self.offset += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+impl<W: Write + Seek> Write for Writer<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let section = self.sections.last().ok_or_else(|| io::Error::other("data before the first section"))?;
+        self.measurer.update(section.kind, bytes);
+        self.emit(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// Writes `eif` again with another signature, which replaces one that is there. A damaged file is refused.
+pub fn resign<R: Read + Seek, W: Write + Seek>(
+    eif: &mut Eif<R>,
+    signer: &Signer,
+    output: W,
+) -> Result<Finished<W>, Error> {
+    let mut writer = Writer::new(output, eif.is_arm64())?;
+    let crc = eif.pass(|section, chunk| match (section.kind, chunk) {
+        (SectionKind::Signature, _) => Ok(()),
+        (kind, None) => writer.begin(kind, section.size),
+        (_, Some(data)) => Ok(writer.write_all(data)?),
+    })?;
+    crc.intact()?;
+    writer.finish(Some(signer))
+}
