@@ -1,7 +1,7 @@
 //! One connection between a port of the guest and a socket of the host: its credit, its backlog, its end.
 
-use super::packet::{Header, Op, SHUTDOWN_BOTH, SHUTDOWN_RECEIVE, SHUTDOWN_SEND, STREAM};
-use super::ring::Buffers;
+use super::packet::{Header, Op, SHUTDOWN_BOTH, SHUTDOWN_RECEIVE, SHUTDOWN_SEND};
+use super::ring::{self, Buffers};
 use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
@@ -15,7 +15,7 @@ pub const BUF_ALLOC: u32 = 256 * 1024;
 /// How much may have been passed on before the guest is told: early enough that it need not stop.
 const CREDIT_UPDATE_AFTER: u32 = BUF_ALLOC / 4;
 
-/// The guest broke the protocol: the connection is reset.
+/// The guest broke the protocol, in this way: its connection is reset.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Violation(pub &'static str);
 
@@ -28,55 +28,60 @@ struct Pending {
     shutdown: bool,
 }
 
-/// A connection. "Guest" and "host" are its two ends; the host's is a Unix socket that never blocks.
+/// A connection. The host's end is a Unix socket that never blocks. All counters are modulo 2^32, as on the wire.
 #[derive(Debug)]
 pub struct Connection {
     /// The host's end.
     pub socket: UnixStream,
-    /// Whether it already waits for a turn.
+    /// Whether it waits for a turn to send to the guest.
     pub queued: bool,
-    host_cid: u64,
+    /// Whether its socket is watched for room to write.
+    pub watching_for_room: bool,
+    address: Header,
     established: bool,
     pending: Pending,
 
-    // Guest to host. Counters are modulo 2^32, as on the wire.
     received: u32,
     forwarded: u32,
     forwarded_told: u32,
     backlog: VecDeque<u8>,
     guest_shutdown: u32,
-    discard: bool,
+    guest_gone: bool,
+    host_reads_no_more: bool,
 
-    // Host to guest.
     sent: u32,
     guest_buf_alloc: u32,
     guest_forwarded: u32,
     credit_asked: bool,
     readable: bool,
+    ending: bool,
     hung_up: bool,
-    read_closed: bool,
+    at_end: bool,
     own_shutdown: u32,
 }
 
 impl Connection {
-    /// One that the guest asked for with `request`; `socket` is who answered.
+    /// One that the guest asked for with `request`, and that `socket` took.
     pub fn accepted(socket: UnixStream, request: &Header) -> Connection {
-        let mut connection = Connection::new(socket, request.dst_cid, Op::Response);
+        let address = Header { buf_alloc: BUF_ALLOC, ..request.reset() };
+        let mut connection = Connection::new(socket, address, Op::Response);
         connection.established = true;
         connection.guest_buf_alloc = request.buf_alloc;
         connection
     }
 
-    /// One that a program of the host asks for. It is established when the guest responds.
-    pub fn requested(socket: UnixStream, host_cid: u64) -> Connection {
-        Connection::new(socket, host_cid, Op::Request)
+    /// One that a program of the host asks for: `address` has both ends' addresses and the socket type. It is established when the guest
+    /// responds.
+    pub fn requested(socket: UnixStream, address: Header) -> Connection {
+        Connection::new(socket, Header { buf_alloc: BUF_ALLOC, ..address }, Op::Request)
     }
 
-    fn new(socket: UnixStream, host_cid: u64, open: Op) -> Connection {
+    fn new(socket: UnixStream, address: Header, open: Op) -> Connection {
         Connection {
             socket,
             queued: false,
-            host_cid,
+            watching_for_room: false,
+            address,
             established: false,
             pending: Pending { open: Some(open), ..Pending::default() },
             received: 0,
@@ -84,40 +89,42 @@ impl Connection {
             forwarded_told: 0,
             backlog: VecDeque::new(),
             guest_shutdown: 0,
-            discard: false,
+            guest_gone: false,
+            host_reads_no_more: false,
             sent: 0,
             guest_buf_alloc: 0,
             guest_forwarded: 0,
             credit_asked: false,
             readable: false,
+            ending: false,
             hung_up: false,
-            read_closed: false,
+            at_end: false,
             own_shutdown: 0,
         }
     }
 
-    /// The address that the guest knows the host's end by.
-    pub fn host_cid(&self) -> u64 {
-        self.host_cid
+    /// Whether `header` comes from this connection's guest end and goes to its host end.
+    pub fn is_addressed_by(&self, header: &Header) -> bool {
+        header.dst_cid == self.address.src_cid && !self.guest_gone
     }
 
-    /// Whether the guest has accepted.
-    pub fn is_established(&self) -> bool {
-        self.established
+    /// The reset that ends it.
+    pub fn reset(&self) -> Header {
+        Header { op: Op::Reset as u16, ..self.address }
     }
 
     /// Takes note of the guest's buffer space.
     ///
-    /// virtio 1.2, 5.10.6.3: "Peer free buffer space is calculated as follows: `tx_cnt` is a free-running counter of transmitted bytes;
-    /// `peer_free = peer_buf_alloc - (tx_cnt - peer_fwd_cnt)`". Threads of a guest may queue packets in another order than the one in
-    /// which they read its counter, so one that falls back is old and not wrong; one ahead of what was sent is a lie.
+    /// virtio 1.2, 5.10.6.3: "`peer_free = peer_buf_alloc - (tx_cnt - peer_fwd_cnt)`". Threads of a guest may queue packets in another
+    /// order than the one in which they read its counter, so a counter that falls back is old and no fault; one ahead of what was sent
+    /// is a lie.
     pub fn note_credit(&mut self, header: &Header) -> Result<(), Violation> {
         let outstanding = self.sent.wrapping_sub(self.guest_forwarded);
         let advance = header.fwd_cnt.wrapping_sub(self.guest_forwarded);
         if advance <= outstanding {
             self.guest_forwarded = header.fwd_cnt;
         } else if advance < 1 << 31 {
-            return Err(Violation("the guest says it has forwarded bytes that were never sent"));
+            return Err(Violation("it forwarded bytes that were never sent"));
         }
         self.guest_buf_alloc = header.buf_alloc;
         self.credit_asked &= self.credit() == 0;
@@ -125,55 +132,50 @@ impl Connection {
     }
 
     /// How many bytes the guest has room for.
-    pub fn credit(&self) -> u32 {
+    fn credit(&self) -> u32 {
         self.guest_buf_alloc.saturating_sub(self.sent.wrapping_sub(self.guest_forwarded))
     }
 
-    /// The guest accepted: the host's program may send.
-    pub fn establish(&mut self, host_port: u32) -> Result<(), Violation> {
+    /// The guest accepted: tells the host's program, as Firecracker does.
+    pub fn establish(&mut self) -> Result<(), Violation> {
         if self.established || self.pending.open.is_some() {
-            return Err(Violation("a response that nobody waits for"));
+            return Err(Violation("it responded to no request"));
         }
         self.established = true;
-        self.deliver(format!("OK {host_port}\n").as_bytes());
+        let word = format!("OK {}\n", self.address.src_port);
+        // Nothing was written to this socket before, so there is room; if its program has gone, its hang-up says so.
+        let _ = send(&self.socket, word.as_bytes());
         Ok(())
     }
 
-    /// Passes the guest's data on, or keeps what the host's program does not take yet.
+    /// Passes the guest's data on, and keeps what the host's program does not take yet.
     ///
     /// virtio 1.2, 5.10.6.3.1: "VIRTIO_VSOCK_OP_RW data packets MUST only be transmitted when the peer has sufficient free buffer space
-    /// for the payload." The guest knows only of the forwarded bytes that it was told.
-    pub fn data_from_guest(&mut self, mut data: Buffers<'_>) -> Result<(), Violation> {
-        let len = data.len() as u32;
+    /// for the payload." What the guest may count as free is what it was told of.
+    pub fn take_data(&mut self, mut data: Buffers<'_>) -> Result<(), Violation> {
+        let len = data.len();
+        let free = BUF_ALLOC.saturating_sub(self.received.wrapping_sub(self.forwarded_told));
         if !self.established || self.guest_shutdown & SHUTDOWN_SEND != 0 {
-            return Err(Violation("data outside a connection's life"));
+            return Err(Violation("it sent data outside the connection's life"));
         }
-        let unacknowledged = self.received.wrapping_sub(self.forwarded_told);
-        if len > BUF_ALLOC.saturating_sub(unacknowledged) {
-            return Err(Violation("more data than the credit given"));
+        if len > free as usize {
+            return Err(Violation("it sent more than its credit"));
         }
-        self.received = self.received.wrapping_add(len);
-        if self.backlog.is_empty() && !self.discard {
-            while !data.is_empty() {
-                match data.send(self.socket.as_fd()) {
-                    Ok(sent) => {
-                        self.note_forwarded(sent);
-                        data.advance(sent);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(_) => return self.host_reads_no_more(data.len()),
+        self.received = self.received.wrapping_add(len as u32);
+        while self.backlog.is_empty() && !self.host_reads_no_more && !data.is_empty() {
+            match data.send(self.socket.as_fd()) {
+                Ok(sent) => {
+                    data.advance(sent);
+                    self.note_forwarded(sent);
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => self.stop_writing(),
             }
         }
-        if self.discard {
+        if self.host_reads_no_more {
             self.note_forwarded(data.len());
-            return Ok(());
-        }
-        let mut chunk = [0; 4096];
-        while !data.is_empty() {
-            let copied = data.copy_to(&mut chunk);
-            self.backlog.extend(chunk.iter().take(copied));
-            data.advance(copied);
+        } else {
+            data.append_to(&mut self.backlog);
         }
         Ok(())
     }
@@ -186,24 +188,198 @@ impl Connection {
     /// Passes on what waits, as far as the host's program takes it.
     pub fn flush(&mut self) {
         while !self.backlog.is_empty() {
-            let (front, _) = self.backlog.as_slices();
-            match nix::sys::socket::send(
-                std::os::fd::AsRawFd::as_raw_fd(&self.socket),
-                front,
-                nix::sys::socket::MsgFlags::MSG_NOSIGNAL | nix::sys::socket::MsgFlags::MSG_DONTWAIT,
-            ) {
+            match send(&self.socket, self.backlog.as_slices().0) {
                 Ok(sent) => {
                     self.backlog.drain(..sent);
                     self.note_forwarded(sent);
                 }
-                Err(nix::errno::Errno::EAGAIN) => return,
-                Err(_) => {
-                    let lost = self.backlog.len();
-                    self.backlog.clear();
-                    let _ = self.host_reads_no_more(lost);
-                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.stop_writing(),
             }
         }
-        self.finish_writing();
+        self.close_writing_if_done();
     }
+
+    /// The host's program will read no more, so what the guest still sends goes nowhere; the guest is told, and its data counts as
+    /// forwarded so that it never waits for room.
+    fn stop_writing(&mut self) {
+        self.host_reads_no_more = true;
+        self.pending.shutdown = true;
+        let lost = self.backlog.len();
+        self.backlog.clear();
+        self.note_forwarded(lost);
+    }
+
+    fn note_forwarded(&mut self, bytes: usize) {
+        self.forwarded = self.forwarded.wrapping_add(bytes as u32);
+        self.pending.credit_update |= self.forwarded.wrapping_sub(self.forwarded_told) >= CREDIT_UPDATE_AFTER;
+    }
+
+    /// The guest asks for its credit.
+    ///
+    /// virtio 1.2, 5.10.6.3: "If there are no more bytes to be received, VIRTIO_VSOCK_OP_CREDIT_REQUEST" is what "requests" an update.
+    pub fn tell_credit(&mut self) {
+        self.pending.credit_update = true;
+    }
+
+    /// The guest will send or receive no more.
+    ///
+    /// virtio 1.2, 5.10.6.5: "These hints are permanent once sent and successive packets with bits clear do not reset them."
+    pub fn note_shutdown(&mut self, flags: u32) {
+        self.guest_shutdown |= flags & SHUTDOWN_BOTH;
+        if self.guest_shutdown & SHUTDOWN_RECEIVE != 0 {
+            let _ = self.socket.shutdown(Shutdown::Read);
+        }
+        self.close_writing_if_done();
+    }
+
+    /// The guest reset the connection. What it sent before an orderly shutdown is still the host's to read.
+    pub fn note_reset(&mut self) {
+        self.guest_gone = true;
+        if self.guest_shutdown & SHUTDOWN_SEND == 0 {
+            self.backlog.clear();
+        }
+        self.guest_shutdown = SHUTDOWN_BOTH;
+        self.pending = Pending::default();
+    }
+
+    fn close_writing_if_done(&mut self) {
+        if self.guest_shutdown & SHUTDOWN_SEND != 0 && self.backlog.is_empty() {
+            let _ = self.socket.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// The host's end has something to read: data, or (`ending`) perhaps data and then certainly its end.
+    pub fn note_readable(&mut self, ending: bool) {
+        self.readable = true;
+        self.ending |= ending;
+    }
+
+    /// The host's program closed both directions: what it wrote before is still the guest's to read.
+    pub fn note_hang_up(&mut self) {
+        self.hung_up = true;
+        if self.guest_shutdown & SHUTDOWN_RECEIVE != 0 {
+            self.at_end = true;
+        }
+        self.pending.shutdown |= self.at_end;
+    }
+
+    /// Whether it is over, and if so whether the guest must be told by a reset.
+    ///
+    /// virtio 1.2, 5.10.6.5: "Clean disconnect is achieved by one or more VIRTIO_VSOCK_OP_SHUTDOWN packets that indicate no more data
+    /// will be sent and received, followed by a VIRTIO_VSOCK_OP_RST response from the peer." A guest that has been sent such a packet
+    /// may answer when it likes: a reset that fits no connection is ignored.
+    pub fn end(&self) -> Option<End> {
+        if self.guest_gone {
+            return self.backlog.is_empty().then_some(End::Silent);
+        }
+        if self.own_shutdown == SHUTDOWN_BOTH || (self.hung_up && self.pending.open == Some(Op::Request)) {
+            return Some(End::Silent);
+        }
+        let refused = self.hung_up && !self.established;
+        let closed = self.guest_shutdown == SHUTDOWN_BOTH && self.backlog.is_empty();
+        (refused || closed).then_some(End::Reset)
+    }
+
+    /// Whether it has anything for the guest now.
+    pub fn wants_turn(&self) -> bool {
+        self.has_control() || self.may_read()
+    }
+
+    /// Whether it has a packet without data for the guest now.
+    pub fn has_control(&self) -> bool {
+        let Pending { open, credit_update, credit_request, shutdown } = self.pending;
+        open.is_some() || credit_update || credit_request || shutdown
+    }
+
+    /// The next packet without data; a plain credit update if there was none.
+    pub fn next_control(&mut self) -> Header {
+        let mut flags = 0;
+        let op = if let Some(open) = self.pending.open.take() {
+            open
+        } else if std::mem::take(&mut self.pending.credit_request) {
+            Op::CreditRequest
+        } else if std::mem::take(&mut self.pending.shutdown) {
+            if self.at_end {
+                flags |= SHUTDOWN_SEND;
+            }
+            if self.hung_up || self.host_reads_no_more {
+                flags |= SHUTDOWN_RECEIVE;
+            }
+            self.own_shutdown |= flags;
+            Op::Shutdown
+        } else {
+            Op::CreditUpdate
+        };
+        Header { flags, ..self.header(op, 0) }
+    }
+
+    /// A header of this connection. Whichever it is, it tells the guest its credit.
+    ///
+    /// virtio 1.2, 5.10.6.3: "buf_alloc is the total receive buffer space, in bytes, for this socket. fwd_cnt is a free-running bytes
+    /// received counter. The sender side of the connection [...]": both go with all packets of a stream.
+    fn header(&mut self, op: Op, len: u32) -> Header {
+        self.pending.credit_update = false;
+        self.forwarded_told = self.forwarded;
+        Header { op: op as u16, len, fwd_cnt: self.forwarded, ..self.address }
+    }
+
+    fn may_read(&self) -> bool {
+        let open = self.established && self.pending.open.is_none() && !self.at_end;
+        open && self.readable && self.guest_shutdown & SHUTDOWN_RECEIVE == 0 && (self.credit() > 0 || !self.credit_asked)
+    }
+
+    /// How many bytes may be read for the guest now. Without credit none, and then the guest is asked for some, once.
+    pub fn readable_now(&mut self) -> u32 {
+        if !self.may_read() {
+            return 0;
+        }
+        let credit = self.credit();
+        if credit == 0 {
+            self.credit_asked = true;
+            self.pending.credit_request = true;
+        }
+        credit
+    }
+
+    /// Reads into the buffers one after the other, and says how many bytes; 0 when there is nothing now, or nothing more at all.
+    pub fn read<'a, 'm: 'a>(&mut self, buffers: impl IntoIterator<Item = &'a Buffers<'m>>, room: usize) -> usize {
+        match ring::receive(self.socket.as_fd(), buffers) {
+            Ok(read) if read > 0 => {
+                // Less than there was room for is all there was. An end that comes from now on is an event of its own.
+                self.readable = read == room || self.ending;
+                read
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                0
+            }
+            _ => {
+                self.at_end = true;
+                self.pending.shutdown = true;
+                0
+            }
+        }
+    }
+
+    /// The header before `len` bytes of data that the guest is sent.
+    pub fn data_header(&mut self, len: u32) -> Header {
+        self.sent = self.sent.wrapping_add(len);
+        self.header(Op::ReadWrite, len)
+    }
+}
+
+/// How a connection leaves the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The guest knows, or never knew of it.
+    Silent,
+    /// The guest is sent a reset.
+    Reset,
+}
+
+fn send(socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
+    use nix::sys::socket::{MsgFlags, send};
+    use std::os::fd::AsRawFd;
+    Ok(send(socket.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)?)
 }

@@ -1,5 +1,6 @@
 //! One virtqueue and the guest's memory behind it: chains of descriptors as buffers, and sockets that read and write them in place.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use virtio_queue::{DescriptorChain, Queue, QueueT};
@@ -52,6 +53,14 @@ impl<'m> Buffers<'m> {
         });
     }
 
+    /// Takes the first `len` bytes away and returns them.
+    pub fn split_to(&mut self, len: usize) -> Buffers<'m> {
+        let mut front = Buffers { segments: self.segments.clone() };
+        front.truncate(len);
+        self.advance(len);
+        front
+    }
+
     /// Takes the first `N` bytes as a value; `None`, and nothing taken, if there are fewer.
     pub fn read<const N: usize>(&mut self) -> Option<[u8; N]> {
         if self.len() < N {
@@ -66,6 +75,16 @@ impl<'m> Buffers<'m> {
     /// Copies as many bytes as fit to the front of `out`, and says how many.
     pub fn copy_to(&self, out: &mut [u8]) -> usize {
         self.segments.iter().fold(0, |done, segment| done + segment.copy_to(out.get_mut(done..).unwrap_or_default()))
+    }
+
+    /// Appends them all to `queue`.
+    pub fn append_to(mut self, queue: &mut VecDeque<u8>) {
+        let mut chunk = [0; 4096];
+        while !self.is_empty() {
+            let copied = self.copy_to(&mut chunk);
+            queue.extend(chunk.iter().take(copied));
+            self.advance(copied);
+        }
     }
 
     /// Copies `bytes` to the front, as far as they fit.

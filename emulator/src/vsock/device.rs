@@ -1,0 +1,133 @@
+//! The device as QEMU drives it over the vhost-user protocol: two virtqueues and the guest's memory.
+
+use super::ring::Ring;
+use super::switch::Switch;
+use std::io;
+use vhost::vhost_user::message::{VhostUserProtocolFeatures, VhostUserVirtioFeatures};
+use vhost_user_backend::{VhostUserBackendMut, VringMutex, VringT};
+use virtio_bindings::bindings::virtio_config::VIRTIO_F_VERSION_1;
+
+use virtio_bindings::bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
+use virtio_queue::QueueT;
+use vm_memory::{GuestAddressSpace, GuestMemoryAtomic, GuestMemoryMmap};
+use vmm_sys_util::epoll::EventSet;
+use vmm_sys_util::event::{EventConsumer, EventFlag, EventNotifier, new_event_consumer_and_notifier};
+
+/// The receive and the transmit queue (virtio 1.2, 5.10.2); the event queue is QEMU's own.
+const QUEUES: usize = 2;
+/// QEMU's vsock queues have 128 entries.
+const QUEUE_SIZE: usize = 256;
+
+/// The event that [`Switch::poll_host`] has work: numbers up to [`QUEUES`] are taken by queues and by the end of the worker.
+pub const HOST_EVENT: u64 = QUEUES as u64 + 1;
+
+type Memory = GuestMemoryAtomic<GuestMemoryMmap>;
+
+/// The vsock device of one guest.
+pub struct Device {
+    cid: u32,
+    memory: Memory,
+    switch: Switch,
+}
+
+impl Device {
+    /// The device of the guest `cid`, whose memory will appear in `memory`.
+    pub fn new(cid: u32, memory: Memory, switch: Switch) -> Device {
+        Device { cid, memory, switch }
+    }
+
+    /// Works until neither guest nor host has anything to move.
+    fn work(&mut self, receive: &VringMutex<Memory>, transmit: &VringMutex<Memory>) {
+        let memory = self.memory.memory();
+        loop {
+            let mut moved = self.switch.poll_host();
+            moved |= self.serve(transmit, &memory, Switch::take_packets, Switch::can_take_packets);
+            moved |= self.serve(receive, &memory, Switch::give_packets, Switch::has_packets);
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Works on one queue, and says whether there was anything to do. Only while `wants_more` is the guest asked to say when there is
+    /// more, and it is told only once of all that was done.
+    fn serve(
+        &mut self,
+        vring: &VringMutex<Memory>,
+        memory: &GuestMemoryMmap,
+        work: fn(&mut Switch, &mut Ring<'_, '_>) -> bool,
+        wants_more: fn(&Switch) -> bool,
+    ) -> bool {
+        let mut state = vring.get_mut();
+        if !state.is_enabled() || !state.get_queue().ready() {
+            return false;
+        }
+        // Where one of these calls fails the guest's own ring does not lie in its memory, and it gets what it asked for: silence.
+        let _ = state.disable_notification();
+        let mut moved = work(&mut self.switch, &mut Ring::new(state.get_queue_mut(), memory));
+        if wants_more(&self.switch) && state.enable_notification().unwrap_or(false) {
+            moved |= work(&mut self.switch, &mut Ring::new(state.get_queue_mut(), memory));
+        }
+        if moved && state.needs_notification().unwrap_or(false) {
+            let _ = state.signal_used_queue();
+        }
+        moved
+    }
+}
+
+impl VhostUserBackendMut for Device {
+    type Bitmap = ();
+    type Vring = VringMutex<Memory>;
+
+    fn num_queues(&self) -> usize {
+        QUEUES
+    }
+
+    fn max_queue_size(&self) -> usize {
+        QUEUE_SIZE
+    }
+
+    fn features(&self) -> u64 {
+        1 << VIRTIO_F_VERSION_1
+            | 1 << VIRTIO_RING_F_EVENT_IDX
+            | 1 << VIRTIO_RING_F_INDIRECT_DESC
+            | VhostUserVirtioFeatures::PROTOCOL_FEATURES.bits()
+    }
+
+    fn protocol_features(&self) -> VhostUserProtocolFeatures {
+        VhostUserProtocolFeatures::CONFIG
+    }
+
+    fn set_event_idx(&mut self, _enabled: bool) {
+        // The queues themselves know.
+    }
+
+    /// virtio 1.2, 5.10.4: `struct virtio_vsock_config` is the guest's CID, a little-endian u64.
+    fn get_config(&self, offset: u32, size: u32) -> Vec<u8> {
+        let config = u64::from(self.cid).to_le_bytes();
+        config.into_iter().skip(offset as usize).take(size as usize).collect()
+    }
+
+    fn update_memory(&mut self, memory: Memory) -> io::Result<()> {
+        self.memory = memory;
+        Ok(())
+    }
+
+    fn exit_event(&self, _thread: usize) -> Option<(EventConsumer, EventNotifier)> {
+        new_event_consumer_and_notifier(EventFlag::NONBLOCK | EventFlag::CLOEXEC).ok()
+    }
+
+    /// A kick of either queue and an event of the host all mean the same: see what there is.
+    fn handle_event(
+        &mut self,
+        _event: u16,
+        _events: EventSet,
+        vrings: &[VringMutex<Memory>],
+        _thread: usize,
+    ) -> io::Result<()> {
+        if let [receive, transmit, ..] = vrings {
+            self.work(receive, transmit);
+        }
+        Ok(())
+    }
+}
