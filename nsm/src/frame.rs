@@ -82,7 +82,8 @@ mod tests {
             }
             let mut stream = stream.as_slice();
             for message in &messages {
-                prop_assert_eq!(read(&mut stream, RESPONSE).unwrap().as_ref(), Some(message));
+                let read = read(&mut stream, RESPONSE).unwrap();
+                prop_assert_eq!(read.as_ref(), Some(message));
             }
             prop_assert!(read(&mut stream, RESPONSE).unwrap().is_none());
         }

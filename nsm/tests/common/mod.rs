@@ -4,15 +4,15 @@ use std::sync::{Arc, LazyLock};
 
 use nsm::development::{Authority, Measurements, Module, ModuleId};
 
-pub const MODULE_ID: &str = "i-0123456789abcdef0-enc019d88dad36ca2ab";
+pub(crate) const MODULE_ID: &str = "i-0123456789abcdef0-enc019d88dad36ca2ab";
 
 /// A CA whose directory is gone as soon as it is open: it lives in memory from there on.
-pub static AUTHORITY: LazyLock<Arc<Authority>> = LazyLock::new(|| {
+pub(crate) static AUTHORITY: LazyLock<Arc<Authority>> = LazyLock::new(|| {
     let directory = tempfile::tempdir().unwrap();
     Arc::new(Authority::open(directory.path()).unwrap())
 });
 
-pub fn measurements() -> Measurements {
+pub(crate) fn measurements() -> Measurements {
     Measurements {
         pcr0: [0x10; 48],
         pcr1: [0x11; 48],
@@ -21,7 +21,7 @@ pub fn measurements() -> Measurements {
     }
 }
 
-pub fn module(debug: bool) -> Module {
+pub(crate) fn module(debug: bool) -> Module {
     let id: ModuleId = MODULE_ID.parse().unwrap();
     Module::new(AUTHORITY.clone(), id, &measurements(), debug).unwrap()
 }
