@@ -46,6 +46,14 @@ impl<'a> Certificate<'a> {
         if parsed.version() != X509Version::V3 {
             return Err(refuse(format!("version field {}", parsed.version().0)));
         }
+        // The parser takes an extension that it cannot read for absent.
+        if let Some(extension) = parsed
+            .extensions()
+            .iter()
+            .find(|extension| extension.parsed_extension().error().is_some())
+        {
+            return Err(refuse(format!("a malformed extension {}", extension.oid)));
+        }
         Ok(Self { parsed, field })
     }
 

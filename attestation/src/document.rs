@@ -48,16 +48,13 @@ impl Document {
     /// Reads a document (COSE_Sign1, tagged or not) **without** verifying chain or signature: for looking at one.
     ///
     /// # Errors
-    /// A [`Refusal`] for all that is not exactly the format: encoding, headers, fields, bounds, and PCR4 against
-    /// `module_id`.
+    /// A [`Refusal`] for all that is not exactly the format: encoding, headers, fields and bounds.
     pub fn parse_unverified(document: &[u8]) -> Result<Self, Refusal> {
         Self::from_payload(envelope(document)?.payload)
     }
 
     pub(crate) fn from_payload(payload: &[u8]) -> Result<Self, Refusal> {
-        let document = Fields::read(payload)?.complete()?;
-        document.check_pcr4()?;
-        Ok(document)
+        Fields::read(payload)?.complete()
     }
 
     /// The EC2 instance of `module_id`: what stands before `-enc`.
@@ -74,7 +71,8 @@ impl Document {
         (0..=2).any(|index| self.pcrs.get(&index) == Some(&pcr::ZERO))
     }
 
-    fn check_pcr4(&self) -> Result<(), Refusal> {
+    /// Refuses a PCR4 that is not the measurement of the instance that `module_id` names.
+    pub(crate) fn check_pcr4(&self) -> Result<(), Refusal> {
         let expected = pcr::pcr4_of(self.instance_id());
         match self.pcrs.get(&4) {
             Some(found) if *found != pcr::ZERO && *found != expected => Err(Refusal::new(

@@ -37,7 +37,8 @@ impl Genuine {
 }
 
 /// Verifies that `document` (COSE_Sign1, tagged or not) is genuine: exactly of the format, under one of `roots`,
-/// its whole chain valid at the verifier's time `now`, and signed by the leaf.
+/// its whole chain valid at the verifier's time `now`, signed by the leaf,
+/// PCR4 being the measurement of the instance in `module_id` (unless it is zero or absent).
 ///
 /// # Errors
 /// The [`Refusal`] for the first rule that is broken; [`Code::ALL`] lists them in their order.
@@ -53,6 +54,7 @@ pub fn verify(document: &[u8], roots: &[Root], now: SystemTime) -> Result<Genuin
             "the signature of the leaf's key over this payload",
         ));
     }
+    document.check_pcr4()?;
     let trust = chain.root.trust();
     Ok(Genuine { document, trust })
 }

@@ -62,8 +62,6 @@ codes! {
     Timestamp = "timestamp",
     /// A PCR index above 31.
     PcrIndex = "pcr_index",
-    /// PCR4 is not the measurement of the instance that `module_id` names.
-    Pcr4 = "pcr4",
     /// The chain begins with a root that the verifier does not hold.
     UnknownRoot = "unknown_root",
     /// The chain is not root, regional, zonal, instance, leaf: it has fewer or more certificates.
@@ -88,6 +86,8 @@ codes! {
     CertificateRejected = "certificate_rejected",
     /// The document's signature does not verify with the leaf's key.
     Signature = "signature",
+    /// PCR4 is not the measurement of the instance that `module_id` names.
+    Pcr4 = "pcr4",
     /// The policy expects no PCR at all: it would accept anybody's enclave.
     NoExpectation = "no_expectation",
     /// An enclave in debug mode, which the policy does not allow.
