@@ -1,6 +1,6 @@
-//! The development NSM: registers, random numbers and attestation documents as a Nitro NSM gives them, signed by a
-//! CA of this machine's own, whose name says DEVELOPMENT. It proves nothing to anyone who does not choose to trust
-//! that CA.
+//! The development NSM: registers, random numbers and attestation documents as a Nitro NSM gives them, signed
+//! by a CA of this machine's own, whose name says DEVELOPMENT. It proves nothing to anyone who does not
+//! choose to trust that CA.
 //!
 //! - [`Authority`]: the CA, made on first use and kept in a directory.
 //! - [`ModuleId`]: whose module it is.

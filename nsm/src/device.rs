@@ -9,8 +9,8 @@ use crate::{Error, Nsm};
 
 /// The secure module of the enclave that this program runs in.
 ///
-/// A failed ioctl comes back as the API crate reports it: `Response::Error(InternalError)`, or `InputTooLarge` for
-/// EMSGSIZE.
+/// A failed ioctl comes back as the API crate reports it: `Response::Error(InternalError)`, or
+/// `InputTooLarge` for EMSGSIZE.
 #[derive(Debug)]
 pub struct Device {
     file: File,

@@ -8,7 +8,10 @@ use aws_nitro_enclaves_nsm_api::api::ErrorCode;
 #[non_exhaustive]
 pub enum Error {
     /// The device file cannot be opened.
-    #[error("cannot open {}: {source}; it is there only inside an enclave, for a process that may use it", path.display())]
+    #[error(
+        "cannot open {}: {source}; it is there only inside an enclave, for a process that may use it",
+        path.display()
+    )]
     Open {
         /// The device file.
         path: PathBuf,

@@ -1,5 +1,5 @@
-//! The NSM over a byte stream, vsock in practice. Each message is a frame: a big-endian u32 length, then the CBOR
-//! that the device takes or gives. Request and response alternate.
+//! The NSM over a byte stream, vsock in practice. Each message is a frame: a big-endian u32 length, then the
+//! CBOR that the device takes or gives. Request and response alternate.
 
 use std::io::{self, Read, Write};
 
@@ -8,8 +8,8 @@ use crate::{Error, Nsm, frame};
 
 /// A secure module at the other end of a stream.
 ///
-/// The caller opens the stream and sets its time limits. After an error the stream is dropped, since a late answer
-/// would be taken for the next one's: every later request gets [`Error::Closed`].
+/// The caller opens the stream and sets its time limits. After an error the stream is dropped, since a late
+/// answer would be taken for the next one's: every later request gets [`Error::Closed`].
 #[derive(Debug)]
 pub struct Remote<S> {
     stream: Option<S>,
@@ -24,6 +24,7 @@ impl<S: Read + Write + Send> Remote<S> {
 
 impl<S: Read + Write + Send> Nsm for Remote<S> {
     fn process(&mut self, request: &[u8]) -> Result<Vec<u8>, Error> {
+        REQUEST.check_length(request.len())?;
         let mut stream = self.stream.take().ok_or(Error::Closed)?;
         frame::write(&mut stream, REQUEST, request)?;
         let response = frame::read(&mut stream, RESPONSE)?
@@ -33,8 +34,9 @@ impl<S: Read + Write + Send> Nsm for Remote<S> {
     }
 }
 
-/// Answers the requests on `stream` from `nsm`, until the peer ends the stream between two requests. The caller sets
-/// the stream's time limits. A peer that breaks the framing, or a module that fails, ends it with an error.
+/// Answers the requests on `stream` from `nsm`, until the peer ends the stream between two requests. The
+/// caller sets the stream's time limits. A peer that breaks the framing, or a module that fails, ends it with
+/// an error.
 pub fn serve(stream: &mut (impl Read + Write), nsm: &mut dyn Nsm) -> Result<(), Error> {
     while let Some(request) = frame::read(stream, REQUEST)? {
         let response = nsm.process(&request)?;
@@ -63,6 +65,10 @@ mod tests {
         let (near, mut far) = UnixStream::pair().unwrap();
         let server = thread::spawn(move || serve(&mut far, &mut Echo));
         let mut remote = Remote::new(near);
+        assert!(
+            matches!(remote.process(&[0; 4097]), Err(Error::TooLong { .. })),
+            "not sent, nothing lost"
+        );
         for length in [0, 1, 255, 256, 4096] {
             let request = vec![0x5a; length];
             assert_eq!(remote.process(&request).unwrap(), request);

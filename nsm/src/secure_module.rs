@@ -52,9 +52,9 @@ pub struct AttestationFields {
 /// The one thing it does is to answer a request; the other functions are requests written out. They trust the
 /// answers no further than their form: whoever stands behind the module answers for the contents.
 pub trait Nsm: Send {
-    /// Answers one request: the CBOR of [`Request`], at most [`REQUEST_LIMIT`](crate::REQUEST_LIMIT) bytes, gets
-    /// the CBOR of [`Response`], at most [`RESPONSE_LIMIT`](crate::RESPONSE_LIMIT) bytes. A request that the module
-    /// refuses is an answer too ([`Response::Error`]); an `Err` means that there is none.
+    /// Answers one request: the CBOR of [`Request`], at most [`REQUEST_LIMIT`](crate::REQUEST_LIMIT) bytes,
+    /// gets the CBOR of [`Response`], at most [`RESPONSE_LIMIT`](crate::RESPONSE_LIMIT) bytes. A request that
+    /// the module refuses is an answer too ([`Response::Error`]); an `Err` means that there is none.
     fn process(&mut self, request: &[u8]) -> Result<Vec<u8>, Error>;
 
     /// Reads the register `index`, 0 to 31.
@@ -86,7 +86,8 @@ pub trait Nsm: Send {
         })
     }
 
-    /// Locks the register `index` for the life of the enclave. One that is locked already refuses (`ReadOnlyIndex`).
+    /// Locks the register `index` for the life of the enclave. One that is locked already refuses
+    /// (`ReadOnlyIndex`).
     fn lock_pcr(&mut self, index: u16) -> Result<(), Error> {
         ask(self, "LockPCR", &Request::LockPCR { index }, |response| {
             matches!(response, Response::LockPCR).then_some(())

@@ -131,8 +131,8 @@ fn the_chain_has_the_steps_of_the_genuine_one() {
     }
 }
 
-/// The skeleton of a document: the types in their order, names and register numbers; not what differs from document
-/// to document.
+/// The skeleton of a document: the types in their order, names and register numbers; not what differs from
+/// document to document.
 fn skeleton(document: &[u8]) -> Vec<String> {
     let mut decoder = Decoder::new(document);
     decoder.array().unwrap();

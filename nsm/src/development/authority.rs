@@ -31,8 +31,8 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// Opens the CA kept in `directory`; makes directory and root where there is none. Any number of processes may do
-    /// so at once: they all get the same root.
+    /// Opens the CA kept in `directory`; makes directory and root where there is none. Any number of
+    /// processes may do so at once: they all get the same root.
     pub fn open(directory: &Path) -> Result<Self, Error> {
         fs::create_dir_all(directory).map_err(failed("create", directory))?;
         let _lock = lock(&directory.join(LOCK_FILE))?;
@@ -126,13 +126,12 @@ fn load_root(directory: &Path) -> Result<Authority, Error> {
 }
 
 fn read_private(path: &Path) -> Result<String, Error> {
+    if !path.exists() {
+        return Err(unusable(path, "it is missing"));
+    }
     let file = File::open(path).map_err(failed("read", path))?;
-    let mode = file
-        .metadata()
-        .map_err(failed("read", path))?
-        .permissions()
-        .mode()
-        & 0o777;
+    let metadata = file.metadata().map_err(failed("read", path))?;
+    let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(Error::Exposed {
             path: path.to_owned(),
@@ -288,7 +287,7 @@ mod tests {
         fs::remove_file(&key).unwrap();
         assert!(matches!(
             Authority::open(directory.path()),
-            Err(Error::File { action: "read", .. })
+            Err(Error::Unusable { .. })
         ));
     }
 }

@@ -9,11 +9,10 @@ use rcgen::{
 
 use super::{Authority, Error, ModuleId};
 
-const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
-const LEAF_VALIDITY: Duration = HOUR.saturating_mul(3);
-/// The age at which a leaf is replaced. A document must outlast its signing; in genuine ones the leaf is at most
-/// 8,523 s old.
+const LEAF_VALIDITY: Duration = Duration::from_secs(3 * 3_600);
+/// The age at which a leaf is replaced. A document must outlast its signing; in genuine ones the leaf is at
+/// most 8,523 s old.
 const LEAF_RENEWAL: Duration = Duration::from_secs(9_000);
 
 /// What a module signs documents with: a key, its certificate, and the chain above it.
@@ -27,8 +26,9 @@ pub(super) struct Credential {
 }
 
 impl Credential {
-    /// A new key under a new chain, all valid from `now`, with AWS's four steps (regional, zonal, instance, leaf) and
-    /// their validities. AWS keeps the upper ones for their time; here the root is at hand, so one rule renews all.
+    /// A new key under a new chain, all valid from `now`, with AWS's four steps (regional, zonal, instance,
+    /// leaf) and their validities. AWS keeps the upper ones for their time; here the root is at hand, so one
+    /// rule renews all.
     pub(super) fn issue(authority: &Authority, id: &ModuleId, now: SystemTime) -> Result<Self, Error> {
         use KeyUsagePurpose::{CrlSign, DigitalSignature, KeyCertSign};
         let signing = [DigitalSignature, KeyCertSign, CrlSign];

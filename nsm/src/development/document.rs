@@ -1,5 +1,5 @@
-//! The attestation document: COSE_Sign1 (RFC 9052) over a CBOR map, byte for byte in the shape of genuine documents
-//! since 2025: untagged, the payload a map of indefinite length, what the caller did not give null.
+//! The attestation document: COSE_Sign1 (RFC 9052) over a CBOR map, byte for byte in the shape of genuine
+//! documents since 2025: untagged, the payload a map of indefinite length, what the caller did not give null.
 
 use std::convert::Infallible;
 

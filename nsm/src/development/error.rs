@@ -28,7 +28,11 @@ pub enum Error {
         reason: String,
     },
     /// Others than its owner can read the CA's key.
-    #[error("{} is open to others (mode {mode:o}); they may have copied it: remove it and dev-root.pem", path.display())]
+    #[error(
+        "{} is open to others (mode {mode:o}), who may have copied it; remove it and dev-root.pem to have a new \
+         development root made",
+        path.display()
+    )]
     Exposed {
         /// The key's file.
         path: PathBuf,

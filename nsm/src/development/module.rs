@@ -10,8 +10,8 @@ use super::{Authority, Error, ModuleId, document};
 use crate::wire::{REQUEST, RESPONSE};
 use crate::{AttestationFields, Nsm, PcrValue};
 
-/// The most that a document takes of user data, nonce or public key, in bytes. (AWS's text says 512 for two of them;
-/// its own test program asks for 1,024 of each and genuine documents have them.)
+/// The most that a document takes of user data, nonce or public key, in bytes. (AWS's text says 512 for two
+/// of them; its own test program asks for 1,024 of each and genuine documents have them.)
 const FIELD_LIMIT: usize = 1_024;
 /// How many bytes GetRandom gives at once.
 const RANDOM_LENGTH: usize = 256;
@@ -29,7 +29,8 @@ pub struct Measurements {
     pub pcr8: Option<PcrValue>,
 }
 
-/// The secure module of one development enclave. It lives as long as the enclave: its registers are nowhere else.
+/// The secure module of one development enclave. It lives as long as the enclave: its registers are nowhere
+/// else.
 pub struct Module {
     authority: Arc<Authority>,
     id: ModuleId,
@@ -38,8 +39,8 @@ pub struct Module {
 }
 
 impl Module {
-    /// The module of an enclave that starts now. PCR0, 1, 2 and 8 are as measured, but zero in debug mode; PCR3 (the
-    /// instance's role) is zero, PCR4 SHA-384(48 zero bytes ‖ instance id); 0 to 15 are locked.
+    /// The module of an enclave that starts now. PCR0, 1, 2 and 8 are as measured, but zero in debug mode;
+    /// PCR3 (the instance's role) is zero, PCR4 SHA-384(48 zero bytes ‖ instance id); 0 to 15 are locked.
     pub fn new(
         authority: Arc<Authority>,
         id: ModuleId,

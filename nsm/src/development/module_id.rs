@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Error;
 
-/// Whose module it is: `i-<17 hex digits>-enc<16 hex digits>`, an EC2 instance and an enclave on it, as in the
-/// genuine documents. nitro-cli calls the same text the enclave's id.
+/// Whose module it is: `i-<17 hex digits>-enc<16 hex digits>`, an EC2 instance and an enclave on it, as in
+/// the genuine documents. nitro-cli calls the same text the enclave's id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ModuleId {
     text: String,
@@ -15,8 +15,8 @@ const INSTANCE_DIGITS: usize = 17;
 const ENCLAVE_DIGITS: usize = 16;
 
 impl ModuleId {
-    /// A new enclave's id on `instance_id`. Made as AWS makes it, to judge by the genuine documents: 48 bits of the
-    /// time in milliseconds, then 16 random bits.
+    /// A new enclave's id on `instance_id`. Made as AWS makes it, to judge by the genuine documents: 48 bits
+    /// of the time in milliseconds, then 16 random bits.
     pub fn generate(instance_id: &str) -> Result<Self, Error> {
         if !is_hex_after(instance_id, "i-", INSTANCE_DIGITS) {
             return Err(Error::InstanceId(instance_id.to_owned()));
