@@ -41,7 +41,7 @@ impl Genuine {
 /// PCR4 being the measurement of the instance in `module_id` (unless it is zero or absent).
 ///
 /// # Errors
-/// The [`Refusal`] for the first rule that is broken; [`Code::ALL`] lists them in their order.
+/// The [`Refusal`] for the first rule that is broken, from the envelope inwards: see [`Code`].
 pub fn verify(document: &[u8], roots: &[Root], now: SystemTime) -> Result<Genuine, Refusal> {
     let envelope = document::envelope(document)?;
     let document = Document::from_payload(envelope.payload)?;

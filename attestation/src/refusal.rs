@@ -13,7 +13,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code, in the order in which the rules are applied.
+            /// Every code, from the envelope through the chain to the policy.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
             /// The stable, machine-readable spelling.
