@@ -1,2 +1,144 @@
-//! The host daemon: launches enclaves, holds them, challenges them, reports their evidence.
-fn main() {}
+//! `treza-host`: the host daemon, the holders that it starts, and the operator's commands.
+#![forbid(unsafe_code)]
+
+use clap::{Args, Parser, Subcommand};
+use host_daemon::command::{self, RunOptions};
+use host_daemon::config::Config;
+use host_daemon::driver::Emulator;
+use host_daemon::state_dir::StateDir;
+use host_daemon::{Error, daemon, holder};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tracing_subscriber::EnvFilter;
+
+#[derive(Parser)]
+#[command(name = "treza-host", version, about = "Runs enclaves on this host")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run what the table assigns to this host
+    Daemon {
+        /// The daemon's configuration (TOML)
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Hold the enclave of a directory (started by the daemon)
+    #[command(hide = true)]
+    Hold {
+        /// The enclave's directory
+        dir: PathBuf,
+    },
+    /// List the enclaves on this host
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print an enclave's console
+    Console {
+        #[command(flatten)]
+        place: Place,
+        /// A row's id, or a CID
+        enclave: String,
+        /// Go on until it ends
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Print the output of an enclave's application
+    Logs {
+        #[command(flatten)]
+        place: Place,
+        /// A row's id, or a CID
+        enclave: String,
+        /// Go on until it ends
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// End an enclave
+    Stop {
+        #[command(flatten)]
+        place: Place,
+        /// A row's id, or a CID
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        enclave: Option<String>,
+        /// End all of them
+        #[arg(long)]
+        all: bool,
+        /// Seconds that the application has to end by itself
+        #[arg(long, default_value_t = 10)]
+        grace: u32,
+    },
+    /// Run an enclave outside any row
+    Run {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        options: RunOptions,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+struct Place {
+    /// The host's state directory
+    #[arg(long, env = "TREZA_HOST_STATE_DIR", default_value_os_t = command::default_state_dir())]
+    state_dir: PathBuf,
+}
+
+impl Place {
+    fn open(&self) -> Result<StateDir, Error> {
+        StateDir::open(&self.state_dir)
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("treza-host: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Error> {
+    // The holder has a log and a runtime of its own, and writes nothing to where it was started from.
+    if let Command::Hold { dir } = command {
+        return holder::hold(Emulator, &dir);
+    }
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|source| Error::Io { what: "start the runtime".into(), source })?;
+    let done = runtime.block_on(async_command(command));
+    // What still hashes or compresses on a thread is given up, not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+async fn async_command(command: Command) -> Result<(), Error> {
+    match command {
+        Command::Daemon { config } => daemon::run(Config::read(&config)?).await,
+        Command::Hold { dir } => holder::hold(Emulator, &dir),
+        Command::List { place, json } => command::list(&place.open()?, json).await,
+        Command::Console { place, enclave, follow } => command::console(&place.open()?, &enclave, follow).await,
+        Command::Logs { place, enclave, follow } => command::logs(&place.open()?, &enclave, follow).await,
+        Command::Stop { place, enclave, all: _, grace } => {
+            let (place, grace) = (place.open()?, Duration::from_secs(grace.into()));
+            match enclave {
+                Some(enclave) => command::stop(&place, &enclave, grace).await,
+                None => command::stop_all(&place, grace).await,
+            }
+        }
+        Command::Run { place, options, json } => command::run(&place.open()?, &options, json).await,
+    }
+}

@@ -1,0 +1,226 @@
+//! The boot heartbeat: one listener for all enclaves of the host, told apart by their vsock addresses. An enclave
+//! that is up connects, sends 0xB7 and reads it back (nitro-cli's convention).
+
+use crate::Error;
+use crate::files::remove_if_there;
+use contract::ports::{HEARTBEAT, HEARTBEAT_BYTE};
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
+
+/// How long an enclave may take over its heartbeat once it is connected.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The most connections at once.
+const MAX_CONNECTIONS: usize = 64;
+/// The longest line `CID 4294967295\n`.
+const MAX_PREFACE: usize = 15;
+
+/// Where heartbeats arrive.
+pub trait Listener: Send + Sync + 'static {
+    /// A guest's connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Waits for the next connection.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// Which enclave it comes from.
+    fn origin(stream: &mut Self::Stream) -> impl Future<Output = io::Result<u32>> + Send;
+}
+
+/// The emulated enclaves' listener, `hub/9000.sock`. Their vsock devices connect there and write `CID <n>\n` before
+/// the guest's own bytes.
+#[derive(Debug)]
+pub struct HubListener(UnixListener);
+
+impl HubListener {
+    /// Listens in the directory `hub`. The caller holds the daemon's lock: a socket that stands there is a dead
+    /// daemon's.
+    pub fn bind(hub: &Path) -> Result<Self, Error> {
+        let path = hub.join(format!("{HEARTBEAT}.sock"));
+        remove_if_there(&path)?;
+        UnixListener::bind(&path).map(Self).map_err(Error::io("listen on", &path))
+    }
+}
+
+impl Listener for HubListener {
+    type Stream = UnixStream;
+
+    async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(self.0.accept().await?.0)
+    }
+
+    async fn origin(stream: &mut UnixStream) -> io::Result<u32> {
+        let mut line = Vec::new();
+        while line.last() != Some(&b'\n') && line.len() < MAX_PREFACE {
+            line.push(stream.read_u8().await?);
+        }
+        parse_preface(&line).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
+}
+
+/// Reads `CID <n>\n`.
+pub fn parse_preface(line: &[u8]) -> Option<u32> {
+    let digits = line.strip_prefix(b"CID ")?.strip_suffix(b"\n")?;
+    let cid: u32 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (cid.to_string().as_bytes() == digits).then_some(cid)
+}
+
+/// The heartbeats that are waited for.
+#[derive(Debug, Clone, Default)]
+pub struct Heartbeats {
+    waiting: Arc<Mutex<HashMap<u32, oneshot::Sender<()>>>>,
+}
+
+impl Heartbeats {
+    /// Begins to wait for the heartbeat of an enclave: to be called before it is started.
+    pub fn expect(&self, cid: u32) -> Expected {
+        let (sender, receiver) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(cid, sender);
+        Expected(receiver)
+    }
+
+    /// Answers every heartbeat that arrives, for ever. One that nobody waits for is answered too: its enclave may
+    /// have been started by a daemon before this one.
+    pub async fn serve<L: Listener>(self, listener: L) {
+        let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let Ok(place) = free.clone().acquire_owned().await else { return };
+            let stream = match listener.accept().await {
+                Ok(stream) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "heartbeat listener");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let heartbeats = self.clone();
+            tokio::spawn(async move {
+                let answered = timeout(PATIENCE, heartbeats.answer::<L>(stream)).await;
+                if !matches!(answered, Ok(Ok(()))) {
+                    tracing::warn!("a connection to the heartbeat port brought no heartbeat");
+                }
+                drop(place);
+            });
+        }
+    }
+
+    async fn answer<L: Listener>(&self, mut stream: L::Stream) -> io::Result<()> {
+        let cid = L::origin(&mut stream).await?;
+        if stream.read_u8().await? != HEARTBEAT_BYTE {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        stream.write_all(&[HEARTBEAT_BYTE]).await?;
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&cid);
+        if let Some(waiting) = waiting {
+            let _ = waiting.send(());
+        }
+        Ok(())
+    }
+}
+
+/// A heartbeat that is waited for.
+#[derive(Debug)]
+pub struct Expected(oneshot::Receiver<()>);
+
+impl Expected {
+    /// Waits at most `limit` for it; whether it came.
+    pub async fn arrives(self, limit: Duration) -> bool {
+        matches!(timeout(limit, self.0).await, Ok(Ok(())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Hub {
+        dir: tempfile::TempDir,
+        heartbeats: Heartbeats,
+    }
+
+    impl Hub {
+        fn open() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let heartbeats = Heartbeats::default();
+            let listener = HubListener::bind(dir.path()).unwrap();
+            tokio::spawn(heartbeats.clone().serve(listener));
+            Self { dir, heartbeats }
+        }
+
+        /// Sends these bytes and returns what comes back before the connection closes.
+        async fn send(&self, bytes: &[u8]) -> Vec<u8> {
+            let mut stream = UnixStream::connect(self.dir.path().join("9000.sock")).await.unwrap();
+            stream.write_all(bytes).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut back = Vec::new();
+            let _ = stream.read_to_end(&mut back).await;
+            back
+        }
+    }
+
+    const AGES: Duration = Duration::from_secs(20);
+    const AN_INSTANT: Duration = Duration::from_millis(1);
+
+    #[tokio::test]
+    async fn each_enclave_is_told_apart() {
+        let hub = Hub::open();
+        let (first, second) = (hub.heartbeats.expect(16), hub.heartbeats.expect(17));
+        assert_eq!(hub.send(b"CID 17\n\xb7").await, [HEARTBEAT_BYTE]);
+        assert!(second.arrives(AGES).await);
+        assert!(!first.arrives(AN_INSTANT).await);
+    }
+
+    #[tokio::test]
+    async fn a_heartbeat_that_nobody_waits_for_is_answered() {
+        assert_eq!(Hub::open().send(b"CID 99\n\xb7").await, [HEARTBEAT_BYTE]);
+    }
+
+    #[tokio::test]
+    async fn hostile_prefaces_say_nothing() {
+        let hub = Hub::open();
+        let expected = hub.heartbeats.expect(16);
+        for bytes in [
+            &b""[..],
+            b"\xb7",
+            b"CID 16\n",
+            b"CID 16\n\xb6",
+            b"CID 016\n\xb7",
+            b"CID -16\n\xb7",
+            b"CID 16 \n\xb7",
+            b"CID 99999999999999999999999999\n\xb7",
+            b"cid 16\n\xb7",
+            &[b'C'; 1000],
+        ] {
+            assert!(hub.send(bytes).await.is_empty(), "{bytes:?}");
+        }
+        assert!(!expected.arrives(AN_INSTANT).await);
+    }
+
+    #[tokio::test]
+    async fn a_dead_daemons_socket_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(HubListener::bind(dir.path()).unwrap());
+        HubListener::bind(dir.path()).unwrap();
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_preface_has_one_spelling(line in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..20)) {
+            if let Some(cid) = parse_preface(&line) {
+                assert_eq!(line, format!("CID {cid}\n").into_bytes());
+            }
+        }
+
+        #[test]
+        fn every_address_has_one(cid in proptest::prelude::any::<u32>()) {
+            assert_eq!(parse_preface(format!("CID {cid}\n").as_bytes()), Some(cid));
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What stands where in the state directory.
+//!
+//! ```text
+//! daemon.lock        held by the one daemon
+//! hub/9000.sock      the heartbeat listener of all enclaves
+//! enclaves/<cid>/    an enclave's directory (crate::enclave_dir)
+//! launched/<id>      the last launch of a row (crate::ledger)
+//! cache/             images and EIFs
+//! ca/                the development CA, unless it is configured elsewhere
+//! ```
+
+use crate::Error;
+use crate::enclave_dir::EnclaveDir;
+use crate::files::make_private_dir;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The first vsock address that is given to an enclave.
+const FIRST_CID: u32 = 16;
+/// The longest path in it that a socket has: `enclaves/<10 digits>/vsock.sock_<10 digits>`.
+const LONGEST_SOCKET: usize = "/enclaves/4294967295/vsock.sock_4294967295".len();
+/// The size of `sun_path` (unix(7)), with its final NUL.
+const SUN_PATH: usize = 108;
+
+/// The state directory of a host.
+#[derive(Debug, Clone)]
+pub struct StateDir {
+    root: PathBuf,
+}
+
+impl StateDir {
+    /// The state directory at `root`; made, with what belongs in it, where it is not there.
+    pub fn open(root: &Path) -> Result<Self, Error> {
+        let limit = SUN_PATH - 1 - LONGEST_SOCKET;
+        if root.as_os_str().len() > limit {
+            return Err(Error::PathTooLong { path: root.to_owned(), limit });
+        }
+        if let Some(parent) = root.parent() {
+            fs::create_dir_all(parent).map_err(Error::io("make the directory", parent))?;
+        }
+        make_private_dir(root)?;
+        let state_dir = Self { root: root.to_owned() };
+        for part in [state_dir.hub(), state_dir.enclaves_dir(), state_dir.cache()] {
+            make_private_dir(&part)?;
+        }
+        Ok(state_dir)
+    }
+
+    /// Takes the daemon's lock, which lasts as long as the file that is returned.
+    pub fn lock(&self) -> Result<File, Error> {
+        let path = self.root.join("daemon.lock");
+        let open = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = open.map_err(Error::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(Error::InUse(self.root.clone())),
+            Err(fs::TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+        }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the host's common listeners stand, `<port>.sock`.
+    pub fn hub(&self) -> PathBuf {
+        self.root.join("hub")
+    }
+
+    /// Where images and EIFs are kept.
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// Where the launches of rows are kept.
+    pub fn launched(&self) -> PathBuf {
+        self.root.join("launched")
+    }
+
+    /// A new enclave's directory, named by a vsock address that no other enclave of this host has.
+    pub fn new_enclave(&self) -> Result<(u32, EnclaveDir), Error> {
+        for cid in FIRST_CID..u32::MAX {
+            let path = self.enclaves_dir().join(cid.to_string());
+            // Who makes the directory has the address: so says the file system, to every process at once.
+            match EnclaveDir::make(path) {
+                Ok(dir) => return Ok((cid, dir)),
+                Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error::Full(u32::MAX as usize))
+    }
+
+    /// The directories of all enclaves, running or not, by ascending vsock address.
+    pub fn enclaves(&self) -> Result<Vec<EnclaveDir>, Error> {
+        let path = self.enclaves_dir();
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&path).map_err(Error::io("list", &path))? {
+            let entry = entry.map_err(Error::io("list", &path))?;
+            if let Some(cid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) {
+                found.push((cid, EnclaveDir::at(entry.path())));
+            }
+        }
+        found.sort_by_key(|(cid, _)| *cid);
+        Ok(found.into_iter().map(|(_, dir)| dir).collect())
+    }
+
+    fn enclaves_dir(&self) -> PathBuf {
+        self.root.join("enclaves")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_enclaves_have_one_address() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&dir.path().join("state")).unwrap();
+        let again = StateDir::open(&dir.path().join("state")).unwrap();
+        let cids = [&state, &again, &state].map(|state| state.new_enclave().unwrap().0);
+        assert_eq!(cids, [16, 17, 18]);
+        state.enclaves().unwrap()[1].remove().unwrap();
+        assert_eq!(again.new_enclave().unwrap().0, 17);
+    }
+
+    #[test]
+    fn one_daemon_has_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let lock = state.lock().unwrap();
+        assert!(matches!(state.lock(), Err(Error::InUse(_))));
+        drop(lock);
+        state.lock().unwrap();
+    }
+
+    #[test]
+    fn a_path_without_room_for_sockets_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let long = dir.path().join("x".repeat(80));
+        assert!(matches!(StateDir::open(&long), Err(Error::PathTooLong { .. })));
+        assert!(!long.exists());
+    }
+}
