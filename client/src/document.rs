@@ -1,0 +1,46 @@
+//! A document alone: is it genuine, and is it what the caller expects, if the caller expects anything?
+
+use crate::Refusal;
+use crate::expectation::Expectation;
+use attestation::{Attested, Policy, Root};
+use std::time::SystemTime;
+
+/// A document that is genuine and met what was expected of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// The document; its trust, debug mode and registers.
+    pub attested: Attested,
+    /// What was compared with an expectation and found as expected; empty: the document is genuine and no more.
+    pub compared: Vec<String>,
+}
+
+/// Verifies that `document` is genuine under one of `roots` at the time `now`, and compares it with what
+/// `expectation` says of PCRs, nonce, age and debug mode. Unlike [`crate::evidence::verify`] it needs no expectation.
+///
+/// # Errors
+/// The [`Refusal`] for the first rule that is broken.
+pub fn verify(
+    document: &[u8],
+    expectation: &Expectation,
+    roots: &[Root],
+    now: SystemTime,
+) -> Result<Checked, Refusal> {
+    let genuine = attestation::verify(document, roots, now)?;
+    let mut policy = expectation.policy(genuine.document());
+    if expectation.pcrs.is_empty() {
+        policy = with_own_register(policy, genuine.document());
+    }
+    let attested = genuine.check(&policy, now)?;
+    let expected = |name: &&String| name.parse().map_or(true, |index| expectation.expects(index));
+    let compared = attested.compared().iter().filter(expected).cloned().collect();
+    Ok(Checked { attested, compared })
+}
+
+/// One register compared with itself says nothing and is not listed; it lets age, nonce and debug mode be judged by
+/// the policy's own rules where no register is expected, which a policy otherwise refuses.
+fn with_own_register(policy: Policy, document: &attestation::Document) -> Policy {
+    match document.pcrs.first_key_value() {
+        Some((index, value)) => policy.pcr(*index, *value),
+        None => policy,
+    }
+}

@@ -1,0 +1,119 @@
+//! What a verifier expects of an enclave, from a source of its own.
+
+use crate::hexadecimal;
+use attestation::{Document, PCR_COUNT, Pcr, Policy};
+use contract::{Fault, RecordId, row};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The registers that measure the image or its signer: at least one of them must be expected of a row's enclave.
+/// All others can be had with any program.
+pub const IMAGE_PCRS: [u8; 4] = [0, 1, 2, 8];
+
+/// Bytes of a challenge.
+const CHALLENGE_LEN: usize = 32;
+
+/// What is expected. What is `None` or empty is not compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Expectation {
+    /// The row that the enclave runs for.
+    pub record_id: Option<String>,
+    /// The row's generation.
+    pub generation: Option<u64>,
+    /// The EC2 instance that the enclave runs on.
+    pub instance_id: Option<String>,
+    /// The image's digest, `sha256:…`.
+    pub image_digest: Option<String>,
+    /// [`contract::launch::LaunchMessage::digest`] of the launch message.
+    pub launch_digest: Option<[u8; 48]>,
+    /// PCR index to the values of which it must have one.
+    pub pcrs: BTreeMap<u8, Vec<Pcr>>,
+    /// The nonces of which the document must carry one.
+    pub nonces: Vec<Vec<u8>>,
+    /// The document's greatest age.
+    pub max_age: Option<Duration>,
+    /// Whether an enclave in debug mode is accepted, of whose image nothing is proven.
+    pub allow_debug: bool,
+}
+
+impl Expectation {
+    /// What the pipeline worked out for the row `record_id`: record, generation, image digest, PCRs, instance, and
+    /// its challenges as nonces. Age, debug mode and launch message are the caller's to add.
+    ///
+    /// # Errors
+    /// Everything that is not hex of its proper length, by its place in the row.
+    pub fn of(expected: &row::Expected, record_id: &RecordId) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut pcrs = BTreeMap::new();
+        for (index, value) in &expected.pcrs {
+            match pcr(index, value) {
+                Ok((index, value)) => {
+                    pcrs.insert(index, vec![value]);
+                }
+                Err(problem) => faults.push(Fault::new(format!("expected.pcrs.{index}"), problem)),
+            }
+        }
+        let mut nonces = Vec::new();
+        for (name, text) in [
+            ("expected.challenge", Some(&expected.challenge)),
+            ("expected.previousChallenge", expected.previous_challenge.as_ref()),
+        ] {
+            match text.map(|text| hexadecimal::array::<CHALLENGE_LEN>(text)) {
+                Some(Ok(nonce)) => nonces.push(nonce.to_vec()),
+                Some(Err(problem)) => faults.push(Fault::new(name, problem)),
+                None => {}
+            }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self {
+            record_id: Some(record_id.to_string()),
+            generation: Some(expected.generation),
+            instance_id: Some(expected.instance_id.clone()),
+            image_digest: Some(expected.image_digest.clone()),
+            pcrs,
+            nonces,
+            ..Self::default()
+        })
+    }
+
+    /// Whether something is expected of the image that runs.
+    #[must_use]
+    pub fn measures_image(&self) -> bool {
+        IMAGE_PCRS.iter().any(|index| self.expects(*index))
+    }
+
+    /// Whether the register `index` is compared.
+    pub(crate) fn expects(&self, index: u8) -> bool {
+        self.pcrs.get(&index).is_some_and(|values| !values.is_empty())
+    }
+
+    /// What of this a document alone can meet: PCRs, nonce, age, debug mode.
+    pub(crate) fn policy(&self, document: &Document) -> Policy {
+        let mut policy = Policy::new().allow_debug(self.allow_debug);
+        for (index, values) in &self.pcrs {
+            policy = values
+                .iter()
+                .fold(policy, |policy, value| policy.pcr(*index, *value));
+        }
+        let carried = |nonce: &&Vec<u8>| document.nonce.as_ref() == Some(*nonce);
+        if let Some(nonce) = self.nonces.iter().find(carried).or(self.nonces.first()) {
+            policy = policy.nonce(nonce.clone());
+        }
+        match self.max_age {
+            Some(age) => policy.max_age(age),
+            None => policy,
+        }
+    }
+}
+
+/// Reads a register's index and its value in hex; says what is wrong with them.
+pub(crate) fn pcr(index: &str, value: &str) -> Result<(u8, Pcr), String> {
+    let index = index
+        .parse()
+        .ok()
+        .filter(|number: &u8| *number < PCR_COUNT && number.to_string() == index)
+        .ok_or_else(|| format!("has no PCR index of 0 to {}", PCR_COUNT - 1))?;
+    Ok((index, hexadecimal::array(value)?))
+}

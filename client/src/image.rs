@@ -1,0 +1,102 @@
+//! The image that the caller names, measured here: what its enclave's registers must be.
+
+use crate::refusal::{Code, Refusal};
+use attestation::Pcr;
+use contract::fault::printable;
+use eif_build::bundle::{self, Bundle, Store};
+use eif_build::digest::DigestError;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where bundles and fetched images are kept.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Folders {
+    /// The folder of bundles [default: `bundles` beside the program's folder]
+    #[arg(long, value_name = "DIR", env = "TREZA_BUNDLES")]
+    pub bundles: Option<PathBuf>,
+    /// The folder that fetched images are kept in [default: `treza` in $XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+}
+
+/// An image, measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// The image's digest, `sha256:…`.
+    pub digest: String,
+    /// The bundle's digest, `sha256:…`.
+    pub bundle: String,
+    /// PCR0, 1 and 2 of its enclave.
+    pub pcrs: BTreeMap<u8, Pcr>,
+    /// Whether its label gives the application the secure module.
+    pub nsm: bool,
+}
+
+/// Why an image could not be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bundle cannot be opened.
+    #[error("cannot open the bundle: {0}")]
+    Bundle(#[from] bundle::Error),
+    /// Not measured.
+    #[error("cannot measure {0}")]
+    Unmeasured(String),
+}
+
+impl Folders {
+    /// Opens the bundle that the user `asked` for (a digest, or a bundle's own folder), else the one that the row
+    /// `named`, else the store's default. Whatever anybody names, its bytes are the user's own.
+    ///
+    /// # Errors
+    /// [`Refusal`] with code `unknown_bundle` for one that the store does not hold, [`Error`] for one that cannot be
+    /// opened.
+    pub(crate) fn bundle(
+        &self,
+        asked: Option<&str>,
+        named: Option<&str>,
+    ) -> Result<Bundle, crate::options::Error> {
+        let store = Store::new(self.bundles());
+        if let Some(folder) = asked.map(Path::new).filter(|path| path.is_dir()) {
+            return Ok(Bundle::open(folder).map_err(Error::from)?);
+        }
+        let digest = match asked.or(named) {
+            Some(text) => text
+                .parse()
+                .map_err(|error: DigestError| unknown(text, &store, error))?,
+            None => store.default_digest().map_err(Error::from)?,
+        };
+        match store.open(&digest) {
+            Ok(bundle) => Ok(bundle),
+            Err(error @ bundle::Error::Unknown { .. }) => {
+                Err(unknown(&digest.to_string(), &store, error).into())
+            }
+            Err(error) => Err(Error::from(error).into()),
+        }
+    }
+
+    /// The folder of bundles: as named, else `bundles` beside the folder that the program stands in.
+    fn bundles(&self) -> PathBuf {
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("bundles"));
+        self.bundles
+            .clone()
+            .or_else(beside)
+            .unwrap_or_else(|| "bundles".into())
+    }
+}
+
+fn unknown(bundle: &str, store: &Store, problem: impl std::fmt::Display) -> Refusal {
+    Refusal::new(
+        Code::UnknownBundle,
+        "bundle",
+        format!("{} ({problem})", printable(bundle, 80)),
+        format!(
+            "a bundle that you hold yourself, in {}; make it there, or name another store with --bundles",
+            store.folder().display()
+        ),
+    )
+}
+
+/// Fetches the image, checks its digest and measures it with `bundle`.
+pub(crate) async fn measure(reference: &str, bundle: &Bundle, folders: &Folders) -> Result<Measured, Error> {
+    Err(Error::Unmeasured(format!("{reference} {} {folders:?}", bundle.digest())))
+}

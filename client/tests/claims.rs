@@ -1,0 +1,81 @@
+//! What a proof claims, and what it does not.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use client::image::Measured;
+use client::proof::Proof;
+use client::{Expectation, row};
+use common::{Enclave, roots};
+use contract::item;
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+/// The subjects that are proven of a row, and those that are not.
+fn subjects(enclave: &Enclave, nsm: Option<bool>) -> (Vec<&'static str>, Vec<&'static str>) {
+    let item = item::read(&enclave.row(&enclave.evidence()).to_string()).unwrap();
+    let expectation = Expectation {
+        pcrs: BTreeMap::from([(0, vec![[0x10; 48]])]),
+        allow_debug: true,
+        ..Expectation::default()
+    };
+    let now = SystemTime::now();
+    let verified = row::verify(item, &expectation, None, &roots(), now).unwrap();
+    let image = nsm.map(|nsm| Measured {
+        digest: enclave.image_digest.clone(),
+        bundle: enclave.bundle.clone(),
+        pcrs: BTreeMap::new(),
+        nsm,
+    });
+    let proof = Proof {
+        attested: verified.attested,
+        compared: verified.compared,
+        statement: Some(verified.statement),
+        image,
+        now,
+    };
+    let (proven, unproven): (Vec<_>, Vec<_>) = proof.claims().into_iter().partition(|claim| claim.proven);
+    let subjects =
+        |claims: Vec<client::proof::Claim>| claims.into_iter().map(|claim| claim.subject).collect();
+    (subjects(proven), subjects(unproven))
+}
+
+#[test]
+fn a_measured_image_without_the_module_proves_its_agents_words() {
+    let (proven, unproven) = subjects(&Enclave::default(), Some(false));
+    assert_eq!(
+        proven,
+        [
+            "document",
+            "image",
+            "instance",
+            "row",
+            "configuration",
+            "health",
+            "made"
+        ]
+    );
+    assert_eq!(unproven, ["hardware", "rest of the row", "challenge"]);
+}
+
+#[test]
+fn an_application_with_the_module_could_have_spoken_itself() {
+    for nsm in [Some(true), None] {
+        let (proven, unproven) = subjects(&Enclave::default(), nsm);
+        assert!(proven.contains(&"row") && proven.contains(&"configuration"));
+        assert!(unproven.contains(&"health") && unproven.contains(&"statement's author"));
+    }
+}
+
+#[test]
+fn a_debug_enclave_proves_neither_image_nor_words() {
+    let (proven, unproven) = subjects(
+        &Enclave {
+            debug: true,
+            ..Enclave::default()
+        },
+        Some(false),
+    );
+    assert_eq!(proven, ["document", "instance", "made"]);
+    assert!(unproven.contains(&"image") && unproven.contains(&"configuration"));
+}
