@@ -70,7 +70,9 @@ impl serde::Serialize for Digest {
 
 impl<'de> serde::Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -103,7 +105,10 @@ pub(crate) struct HashingReader<R> {
 
 impl<R: Read> HashingReader<R> {
     pub(crate) fn new(inner: R) -> Self {
-        Self { inner, hasher: Hasher::default() }
+        Self {
+            inner,
+            hasher: Hasher::default(),
+        }
     }
 
     /// Reads what is left, and gives the digest of the whole.
@@ -131,7 +136,14 @@ mod tests {
     fn has_one_spelling() {
         assert_eq!(Digest::of(b"").to_string(), EMPTY);
         assert_eq!(EMPTY.parse::<Digest>().unwrap(), Digest::of(b""));
-        for bad in ["", "sha256:", "sha512:00", &EMPTY.to_uppercase(), &EMPTY[..70], &EMPTY.replace("e3", "E3")] {
+        for bad in [
+            "",
+            "sha256:",
+            "sha512:00",
+            &EMPTY.to_uppercase(),
+            &EMPTY[..70],
+            &EMPTY.replace("e3", "E3"),
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

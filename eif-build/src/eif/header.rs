@@ -51,9 +51,15 @@ impl SectionKind {
     }
 
     fn from_code(code: u16) -> Option<Self> {
-        [Self::Kernel, Self::Cmdline, Self::Ramdisk, Self::Signature, Self::Metadata]
-            .into_iter()
-            .find(|kind| kind.code() == code)
+        [
+            Self::Kernel,
+            Self::Cmdline,
+            Self::Ramdisk,
+            Self::Signature,
+            Self::Metadata,
+        ]
+        .into_iter()
+        .find(|kind| kind.code() == code)
     }
 
     /// The most bytes that such a section may have.
@@ -86,7 +92,9 @@ impl Section {
 
     /// Where the next section begins.
     pub(crate) fn end(&self) -> Option<u64> {
-        self.offset.checked_add(SECTION_HEADER_SIZE as u64)?.checked_add(self.size)
+        self.offset
+            .checked_add(SECTION_HEADER_SIZE as u64)?
+            .checked_add(self.size)
     }
 
     pub(crate) fn header(kind: SectionKind, size: u64) -> [u8; SECTION_HEADER_SIZE] {
@@ -102,7 +110,9 @@ impl Section {
         let kind = SectionKind::from_code(code)
             .ok_or_else(|| Error::Malformed(format!("a section has the unknown type {code}")))?;
         if u16_at(bytes, 2) != 0 {
-            return Err(Error::Malformed("a section has flags, which version 4 does not know".into()));
+            return Err(Error::Malformed(
+                "a section has flags, which version 4 does not know".into(),
+            ));
         }
         Ok((kind, u64_at(bytes, 4)))
     }
@@ -123,8 +133,17 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) fn new(sections: &[Section], arm64: bool) -> Self {
-        let table = sections.iter().map(|section| (section.offset, section.size)).collect();
-        Self { table, crc: 0, arm64, memory: DEFAULT_MEMORY, cpus: DEFAULT_CPUS }
+        let table = sections
+            .iter()
+            .map(|section| (section.offset, section.size))
+            .collect();
+        Self {
+            table,
+            crc: 0,
+            arm64,
+            memory: DEFAULT_MEMORY,
+            cpus: DEFAULT_CPUS,
+        }
     }
 
     /// Reads a header; a table that is not within the format is refused, whether it fits the file is not looked at.
@@ -134,19 +153,27 @@ impl Header {
         }
         let version = u16_at(bytes, 4);
         if version != VERSION {
-            return Err(Error::Malformed(format!("it has version {version}, only 4 is read; build it again")));
+            return Err(Error::Malformed(format!(
+                "it has version {version}, only 4 is read; build it again"
+            )));
         }
         let flags = u16_at(bytes, 6);
         if flags & !FLAG_ARM64 != 0 || u16_at(bytes, 24) != 0 || u32_at(bytes, 540) != 0 {
-            return Err(Error::Malformed("a reserved field of the header is not zero".into()));
+            return Err(Error::Malformed(
+                "a reserved field of the header is not zero".into(),
+            ));
         }
         let count = usize::from(u16_at(bytes, 26));
         if !(2..=MAX_SECTIONS).contains(&count) {
-            return Err(Error::Malformed(format!("it claims {count} sections; 2 to {MAX_SECTIONS} are possible")));
+            return Err(Error::Malformed(format!(
+                "it claims {count} sections; 2 to {MAX_SECTIONS} are possible"
+            )));
         }
         let entry = |number: usize| (u64_at(bytes, 28 + 8 * number), u64_at(bytes, 284 + 8 * number));
         if (count..MAX_SECTIONS).any(|number| entry(number) != (0, 0)) {
-            return Err(Error::Malformed("the section table has entries after its last section".into()));
+            return Err(Error::Malformed(
+                "the section table has entries after its last section".into(),
+            ));
         }
         Ok(Self {
             table: (0..count).map(entry).collect(),

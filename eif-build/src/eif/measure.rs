@@ -85,7 +85,12 @@ pub struct Measurer {
 
 impl Default for Measurer {
     fn default() -> Self {
-        Self { image: Context::new(&SHA384), boot: None, application: Context::new(&SHA384), ramdisks: 0 }
+        Self {
+            image: Context::new(&SHA384),
+            boot: None,
+            application: Context::new(&SHA384),
+            ramdisks: 0,
+        }
     }
 }
 

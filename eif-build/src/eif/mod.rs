@@ -25,7 +25,9 @@ pub enum Error {
     #[error("not a sound EIF: {0}")]
     Malformed(String),
     /// The CRC in the header is not the file's.
-    #[error("the EIF is damaged: its header says CRC {expected:08x}, its bytes give {found:08x}; build or fetch it again")]
+    #[error(
+        "the EIF is damaged: its header says CRC {expected:08x}, its bytes give {found:08x}; build or fetch it again"
+    )]
     Crc {
         /// The CRC in the header.
         expected: u32,

@@ -36,7 +36,11 @@ impl Crc {
     /// Refuses a damaged file.
     pub fn intact(self) -> Result<(), Error> {
         let Self { expected, found } = self;
-        if expected == found { Ok(()) } else { Err(Error::Crc { expected, found }) }
+        if expected == found {
+            Ok(())
+        } else {
+            Err(Error::Crc { expected, found })
+        }
     }
 }
 
@@ -69,14 +73,21 @@ impl<R: Read + Seek> Eif<R> {
         let size = source.seek(SeekFrom::End(0))?;
         source.seek(SeekFrom::Start(0))?;
         if size < HEADER_SIZE as u64 {
-            return Err(Error::Malformed(format!("it has {size} bytes, fewer than its header of {HEADER_SIZE}")));
+            return Err(Error::Malformed(format!(
+                "it has {size} bytes, fewer than its header of {HEADER_SIZE}"
+            )));
         }
         let mut bytes = [0; HEADER_SIZE];
         source.read_exact(&mut bytes)?;
         let header = Header::parse(&bytes)?;
         let sections = walk(&mut source, &header, size)?;
         check_order(&sections)?;
-        Ok(Self { source, size, header, sections })
+        Ok(Self {
+            source,
+            size,
+            header,
+            sections,
+        })
     }
 
     /// The file's size in bytes.
@@ -108,7 +119,9 @@ impl<R: Read + Seek> Eif<R> {
 
     /// The signing certificate, of a signed EIF. That the signature is good is for [`Eif::verify`] to say.
     pub fn certificate(&mut self) -> Result<Option<Certificate>, Error> {
-        self.read_small(SectionKind::Signature)?.map(|bytes| signature::certificate(&bytes)).transpose()
+        self.read_small(SectionKind::Signature)?
+            .map(|bytes| signature::certificate(&bytes))
+            .transpose()
     }
 
     /// A reader over one section's data.
@@ -161,7 +174,10 @@ impl<R: Read + Seek> Eif<R> {
                 left -= wanted as u64;
             }
         }
-        Ok(Crc { expected: self.header.crc, found: crc.finalize() })
+        Ok(Crc {
+            expected: self.header.crc,
+            found: crc.finalize(),
+        })
     }
 
     /// CRC and registers of the whole file.
@@ -197,7 +213,9 @@ fn walk<R: Read + Seek>(source: &mut R, header: &Header, size: u64) -> Result<Ve
     for (number, &(table_offset, table_size)) in header.table.iter().enumerate() {
         let refuse = |problem: String| Error::Malformed(format!("section {number}: {problem}"));
         if table_offset != offset {
-            return Err(refuse(format!("the table says it begins at {table_offset}, walking finds it at {offset}")));
+            return Err(refuse(format!(
+                "the table says it begins at {table_offset}, walking finds it at {offset}"
+            )));
         }
         if size.saturating_sub(offset) < SECTION_HEADER_SIZE as u64 {
             return Err(refuse("the file ends before it".into()));
@@ -207,19 +225,32 @@ fn walk<R: Read + Seek>(source: &mut R, header: &Header, size: u64) -> Result<Ve
         source.read_exact(&mut bytes)?;
         let (kind, section_size) = Section::parse_header(&bytes)?;
         if section_size != table_size {
-            return Err(refuse(format!("the table says {table_size} bytes, its own header {section_size}")));
+            return Err(refuse(format!(
+                "the table says {table_size} bytes, its own header {section_size}"
+            )));
         }
         if section_size > kind.limit() {
-            return Err(refuse(format!("{section_size} bytes are too many; at most {}", kind.limit())));
+            return Err(refuse(format!(
+                "{section_size} bytes are too many; at most {}",
+                kind.limit()
+            )));
         }
-        let section = Section { kind, offset, size: section_size };
-        offset = section.end().filter(|&end| end <= size).ok_or_else(|| {
-            refuse(format!("it claims {section_size} bytes, more than the file has"))
-        })?;
+        let section = Section {
+            kind,
+            offset,
+            size: section_size,
+        };
+        offset = section
+            .end()
+            .filter(|&end| end <= size)
+            .ok_or_else(|| refuse(format!("it claims {section_size} bytes, more than the file has")))?;
         sections.push(section);
     }
     if offset != size {
-        return Err(Error::Malformed(format!("{} bytes follow its last section", size - offset)));
+        return Err(Error::Malformed(format!(
+            "{} bytes follow its last section",
+            size - offset
+        )));
     }
     Ok(sections)
 }
@@ -230,15 +261,22 @@ fn check_order(sections: &[Section]) -> Result<(), Error> {
     let first = |kind| sections.iter().position(|section| section.kind == kind);
     for kind in [SectionKind::Kernel, SectionKind::Cmdline, SectionKind::Metadata] {
         if count(kind) != 1 {
-            return Err(Error::Malformed(format!("it has {} {kind:?} sections instead of one", count(kind))));
+            return Err(Error::Malformed(format!(
+                "it has {} {kind:?} sections instead of one",
+                count(kind)
+            )));
         }
     }
     if count(SectionKind::Ramdisk) == 0 || count(SectionKind::Signature) > 1 {
-        return Err(Error::Malformed("it needs a ramdisk, and has at most one signature".into()));
+        return Err(Error::Malformed(
+            "it needs a ramdisk, and has at most one signature".into(),
+        ));
     }
     let measured = [SectionKind::Kernel, SectionKind::Cmdline, SectionKind::Ramdisk].map(first);
     if !measured.is_sorted() {
-        return Err(Error::Malformed("kernel, command line and ramdisks are not in this order".into()));
+        return Err(Error::Malformed(
+            "kernel, command line and ramdisks are not in this order".into(),
+        ));
     }
     Ok(())
 }

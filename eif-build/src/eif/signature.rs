@@ -9,8 +9,8 @@ use aws_lc_rs::{
     rand::SystemRandom,
     signature::{
         ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED,
-        ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair,
-        EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, KeyPair, UnparsedPublicKey,
+        ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED, ECDSA_P521_SHA512_FIXED_SIGNING,
+        EcdsaKeyPair, EcdsaSigningAlgorithm, EcdsaVerificationAlgorithm, KeyPair, UnparsedPublicKey,
     },
 };
 use minicbor::{Decoder, Encoder, data::Type, encode::Write as CborWrite};
@@ -72,7 +72,9 @@ pub struct Certificate {
 
 impl std::fmt::Debug for Certificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Certificate").field("issuer", &self.issuer).finish_non_exhaustive()
+        f.debug_struct("Certificate")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,14 +92,25 @@ impl Certificate {
         }
         let point = parsed.public_key().subject_public_key.data.to_vec();
         let scheme = match parsed.public_key().parsed() {
-            Ok(x509_parser::public_key::PublicKey::EC(_)) => SCHEMES.iter().find(|scheme| scheme.point == point.len()),
+            Ok(x509_parser::public_key::PublicKey::EC(_)) => {
+                SCHEMES.iter().find(|scheme| scheme.point == point.len())
+            }
             _ => None,
         };
-        let scheme = scheme.ok_or_else(|| Error::Key("the certificate's key is not on P-256, P-384 or P-521".into()))?;
+        let scheme = scheme
+            .ok_or_else(|| Error::Key("the certificate's key is not on P-256, P-384 or P-521".into()))?;
         let issuer = parsed.issuer().to_string();
         let validity = parsed.validity();
         let (not_before, not_after) = (validity.not_before.timestamp(), validity.not_after.timestamp());
-        Ok(Self { pem: pem.to_vec(), der, point, scheme, issuer, not_before, not_after })
+        Ok(Self {
+            pem: pem.to_vec(),
+            der,
+            point,
+            scheme,
+            issuer,
+            not_before,
+            not_after,
+        })
     }
 
     /// The certificate in DER; PCR8 is over these bytes.
@@ -118,7 +131,9 @@ impl Certificate {
             return Ok(());
         }
         let (from, to) = (self.not_before, self.not_after);
-        Err(Error::Signature(format!("its certificate is valid from {from} to {to} (seconds since 1970), it is {now}")))
+        Err(Error::Signature(format!(
+            "its certificate is valid from {from} to {to} (seconds since 1970), it is {now}"
+        )))
     }
 }
 
@@ -135,10 +150,15 @@ impl Signer {
         let certificate = Certificate::from_pem(certificate)?;
         let der = pem_blocks(private_key)
             .find(|block| matches!(block.label.as_str(), "PRIVATE KEY" | "EC PRIVATE KEY"))
-            .ok_or_else(|| Error::Key("no unencrypted PRIVATE KEY or EC PRIVATE KEY block in the PEM".into()))?
+            .ok_or_else(|| {
+                Error::Key("no unencrypted PRIVATE KEY or EC PRIVATE KEY block in the PEM".into())
+            })?
             .contents;
         let key = EcdsaKeyPair::from_private_key_der(certificate.scheme.signing, &der).map_err(|_| {
-            Error::Key(format!("the private key is not one for {}, as the certificate's", certificate.scheme.name))
+            Error::Key(format!(
+                "the private key is not one for {}, as the certificate's",
+                certificate.scheme.name
+            ))
         })?;
         if key.public_key().as_ref() != certificate.point {
             return Err(Error::Key("the certificate is another key's".into()));
@@ -153,7 +173,12 @@ impl Signer {
 
     /// The content of a signature section over PCR0.
     pub fn sign(&self, pcr0: &Pcr) -> Result<Vec<u8>, Error> {
-        let protected = cbor(|out| out.map(1)?.i64(1)?.i64(self.certificate.scheme.cose_algorithm)?.ok())?;
+        let protected = cbor(|out| {
+            out.map(1)?
+                .i64(1)?
+                .i64(self.certificate.scheme.cose_algorithm)?
+                .ok()
+        })?;
         let payload = cbor(|out| {
             out.map(2)?.str("register_index")?.u64(0)?.str("register_value")?;
             integers(out, &pcr0.0)
@@ -163,7 +188,12 @@ impl Signer {
             .sign(&SystemRandom::new(), &signed_bytes(&protected, &payload)?)
             .map_err(|_| Error::Key("the key did not sign".into()))?;
         let cose = cbor(|out| {
-            out.array(4)?.bytes(&protected)?.map(0)?.bytes(&payload)?.bytes(signature.as_ref())?.ok()
+            out.array(4)?
+                .bytes(&protected)?
+                .map(0)?
+                .bytes(&payload)?
+                .bytes(signature.as_ref())?
+                .ok()
         })?;
         cbor(|out| {
             out.array(1)?.map(2)?.str("signing_certificate")?;
@@ -181,15 +211,21 @@ pub fn verify_signature(section: &[u8], pcr0: &Pcr) -> Result<Certificate, Error
     let cose = CoseSign1::decode(&cose).map_err(malformed)?;
     if cose.algorithm != certificate.scheme.cose_algorithm {
         let (found, name) = (cose.algorithm, certificate.scheme.name);
-        return Err(Error::Signature(format!("it says algorithm {found}, its certificate's key is for {name}")));
+        return Err(Error::Signature(format!(
+            "it says algorithm {found}, its certificate's key is for {name}"
+        )));
     }
     UnparsedPublicKey::new(certificate.scheme.verifying, &certificate.point)
         .verify(&signed_bytes(cose.protected, cose.payload)?, cose.signature)
-        .map_err(|_| Error::Signature("it was not made with its certificate's key, or over something else".into()))?;
+        .map_err(|_| {
+            Error::Signature("it was not made with its certificate's key, or over something else".into())
+        })?;
     let (register, value) = signed_register(cose.payload).map_err(malformed)?;
     if register != 0 || value != pcr0.0 {
         let value = hex::encode(value);
-        return Err(Error::Signature(format!("it is over PCR{register} = {value}, this file's PCR0 is {pcr0}")));
+        return Err(Error::Signature(format!(
+            "it is over PCR{register} = {value}, this file's PCR0 is {pcr0}"
+        )));
     }
     Ok(certificate)
 }
@@ -218,10 +254,21 @@ impl<'a> CoseSign1<'a> {
         let (payload, signature) = (input.bytes()?, input.bytes()?);
         expect(input.position() == bytes.len(), "bytes follow the COSE_Sign1")?;
         let mut header = Decoder::new(protected);
-        expect(header.map()? == Some(1) && header.i64()? == 1, "the protected header has more than an algorithm")?;
+        expect(
+            header.map()? == Some(1) && header.i64()? == 1,
+            "the protected header has more than an algorithm",
+        )?;
         let algorithm = header.i64()?;
-        expect(header.position() == protected.len(), "bytes follow the protected header")?;
-        Ok(Self { protected, algorithm, payload, signature })
+        expect(
+            header.position() == protected.len(),
+            "bytes follow the protected header",
+        )?;
+        Ok(Self {
+            protected,
+            algorithm,
+            payload,
+            signature,
+        })
     }
 }
 
@@ -231,7 +278,10 @@ fn entry(section: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Malformed> {
     let mut input = Decoder::new(section);
     expect(input.array()? == Some(1), "not an array of one signature")?;
     expect(input.map()? == Some(2), "a signature has two fields")?;
-    expect(input.str()? == "signing_certificate", "signing_certificate does not come first")?;
+    expect(
+        input.str()? == "signing_certificate",
+        "signing_certificate does not come first",
+    )?;
     let pem = bytes_or_integers(&mut input, section.len())?;
     expect(input.str()? == "signature", "signature does not come second")?;
     let cose = bytes_or_integers(&mut input, section.len())?;
@@ -243,9 +293,15 @@ fn entry(section: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Malformed> {
 fn signed_register(payload: &[u8]) -> Result<(u64, Vec<u8>), Malformed> {
     let mut input = Decoder::new(payload);
     expect(input.map()? == Some(2), "the payload has two fields")?;
-    expect(input.str()? == "register_index", "register_index does not come first")?;
+    expect(
+        input.str()? == "register_index",
+        "register_index does not come first",
+    )?;
     let index = input.u64()?;
-    expect(input.str()? == "register_value", "register_value does not come second")?;
+    expect(
+        input.str()? == "register_value",
+        "register_value does not come second",
+    )?;
     let value = bytes_or_integers(&mut input, payload.len())?;
     expect(input.position() == payload.len(), "bytes follow the payload")?;
     Ok((index, value))
@@ -253,7 +309,14 @@ fn signed_register(payload: &[u8]) -> Result<(u64, Vec<u8>), Malformed> {
 
 /// The Sig_structure of RFC 9052, section 4.4.
 fn signed_bytes(protected: &[u8], payload: &[u8]) -> Result<Vec<u8>, Error> {
-    cbor(|out| out.array(4)?.str("Signature1")?.bytes(protected)?.bytes(&[])?.bytes(payload)?.ok())
+    cbor(|out| {
+        out.array(4)?
+            .str("Signature1")?
+            .bytes(protected)?
+            .bytes(&[])?
+            .bytes(payload)?
+            .ok()
+    })
 }
 
 type Encoding<'a> = Encoder<&'a mut Vec<u8>>;

@@ -34,7 +34,14 @@ impl<W: Write + Seek> Writer<W> {
     pub fn new(mut output: W, arm64: bool) -> Result<Self, Error> {
         output.write_all(&[0; HEADER_SIZE])?;
         let (crc, measurer) = (crc32fast::Hasher::new(), Measurer::default());
-        Ok(Self { output, arm64, sections: Vec::new(), offset: HEADER_SIZE as u64, crc, measurer })
+        Ok(Self {
+            output,
+            arm64,
+            sections: Vec::new(),
+            offset: HEADER_SIZE as u64,
+            crc,
+            measurer,
+        })
     }
 
     /// Begins a section of `size` bytes, which are then written to `self`.
@@ -44,9 +51,16 @@ impl<W: Write + Seek> Writer<W> {
             return Err(Error::Unwritable(format!("more than {MAX_SECTIONS} sections")));
         }
         if size > kind.limit() {
-            return Err(Error::Unwritable(format!("a {kind:?} section of {size} bytes; at most {}", kind.limit())));
+            return Err(Error::Unwritable(format!(
+                "a {kind:?} section of {size} bytes; at most {}",
+                kind.limit()
+            )));
         }
-        self.sections.push(Section { kind, offset: self.offset, size });
+        self.sections.push(Section {
+            kind,
+            offset: self.offset,
+            size,
+        });
         self.measurer.begin(kind);
         self.emit(&Section::header(kind, size))?;
         Ok(())
@@ -81,7 +95,11 @@ impl<W: Write + Seek> Writer<W> {
         self.output.seek(SeekFrom::Start(0))?;
         self.output.write_all(&header.to_bytes())?;
         self.output.flush()?;
-        Ok(Finished { output: self.output, pcrs, size: self.offset })
+        Ok(Finished {
+            output: self.output,
+            pcrs,
+            size: self.offset,
+        })
     }
 
     /// Refuses to go on unless the section that began last has all of its bytes.
@@ -90,7 +108,9 @@ impl<W: Write + Seek> Writer<W> {
             Some(section) if section.end() != Some(self.offset) => {
                 let written = self.offset - section.data_offset();
                 let (kind, size) = (section.kind, section.size);
-                Err(Error::Unwritable(format!("a {kind:?} section of {size} bytes was given {written}")))
+                Err(Error::Unwritable(format!(
+                    "a {kind:?} section of {size} bytes was given {written}"
+                )))
             }
             _ => Ok(()),
         }
@@ -106,7 +126,10 @@ impl<W: Write + Seek> Writer<W> {
 
 impl<W: Write + Seek> Write for Writer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let section = self.sections.last().ok_or_else(|| io::Error::other("data before the first section"))?;
+        let section = self
+            .sections
+            .last()
+            .ok_or_else(|| io::Error::other("data before the first section"))?;
         self.measurer.update(section.kind, bytes);
         self.emit(bytes)?;
         Ok(bytes.len())

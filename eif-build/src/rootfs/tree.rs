@@ -1,0 +1,263 @@
+//! The tree: paths in byte order, each naming an inode, so that its archive is always the same.
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{Extent, Problem, Spool, path};
+
+/// As many symbolic links as Linux follows on one path.
+const MAX_LINKS: usize = 40;
+
+/// An image's file system.
+#[derive(Debug)]
+pub struct Tree {
+    names: BTreeMap<Vec<u8>, Name>,
+    inodes: Vec<Inode>,
+    pub(super) spool: Spool,
+}
+
+#[derive(Debug)]
+struct Name {
+    inode: usize,
+    /// The layer that last had this path, or something below it.
+    layer: usize,
+}
+
+/// What a path names; paths that are hard links of one another name the same.
+#[derive(Debug, Clone)]
+pub struct Inode {
+    /// What it is.
+    pub kind: Kind,
+    /// Permissions with the set-id and sticky bits: 0 to 0o7777.
+    pub permissions: u32,
+    /// The owner.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// Extended attributes, by name: `security.capability` and the `user` namespace.
+    pub xattrs: BTreeMap<String, Vec<u8>>,
+}
+
+/// What an inode is.
+#[derive(Debug, Clone)]
+pub enum Kind {
+    /// A directory.
+    Directory,
+    /// A regular file and where its content stands.
+    File(Extent),
+    /// A symbolic link and its target.
+    Symlink(Vec<u8>),
+    /// A character device, major and minor number.
+    CharacterDevice(u32, u32),
+    /// A block device, major and minor number.
+    BlockDevice(u32, u32),
+    /// A named pipe.
+    Fifo,
+}
+
+impl Inode {
+    fn is_directory(&self) -> bool {
+        matches!(self.kind, Kind::Directory)
+    }
+
+    /// The directory that stands where layers have entries below it but none for itself.
+    fn implied_directory() -> Self {
+        Self {
+            kind: Kind::Directory,
+            permissions: 0o755,
+            uid: 0,
+            gid: 0,
+            xattrs: BTreeMap::new(),
+        }
+    }
+}
+
+impl Tree {
+    /// A tree with nothing but its root.
+    pub fn new(spool: Spool) -> Self {
+        let root = Name { inode: 0, layer: 0 };
+        Self {
+            names: BTreeMap::from([(Vec::new(), root)]),
+            inodes: vec![Inode::implied_directory()],
+            spool,
+        }
+    }
+
+    /// Paths, ascending, with the number of the inode and the inode. The root, the empty path, comes first, a directory
+    /// before what is in it.
+    pub fn entries(&self) -> impl Iterator<Item = (&[u8], usize, &Inode)> {
+        self.names
+            .iter()
+            .filter_map(|(path, name)| Some((&path[..], name.inode, self.inodes.get(name.inode)?)))
+    }
+
+    /// The number of inodes that were ever made; each inode's number is below it.
+    pub fn inode_count(&self) -> usize {
+        self.inodes.len()
+    }
+
+    /// The spool with the files' contents.
+    pub fn spool(&self) -> &Spool {
+        &self.spool
+    }
+
+    /// What a path names; the path's last part is not followed.
+    pub fn get(&self, path: &[u8]) -> Option<&Inode> {
+        self.names.get(path).and_then(|name| self.inodes.get(name.inode))
+    }
+
+    /// Follows every symbolic link of a path, as within the image: an absolute target begins at the image's root. A link
+    /// that climbs above the root is refused, though a chroot would stop it there: no honest layer has one.
+    pub(super) fn follow(&self, path: &[u8]) -> Result<Vec<u8>, Problem> {
+        let mut ahead: VecDeque<&[u8]> = path.split(|&byte| byte == b'/').collect();
+        let mut reached = Vec::new();
+        let mut links = 0;
+        while let Some(part) = ahead.pop_front() {
+            match part {
+                b"" | b"." => continue,
+                b".." if path::pop(&mut reached) => continue,
+                b".." => return Err(Problem::Escape),
+                name => path::push(&mut reached, name),
+            }
+            if let Some(Inode {
+                kind: Kind::Symlink(target),
+                ..
+            }) = self.get(&reached)
+            {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(Problem::LinkLoop);
+                }
+                path::pop(&mut reached);
+                if target.starts_with(b"/") {
+                    reached.clear();
+                }
+                for part in target.split(|&byte| byte == b'/').rev() {
+                    ahead.push_front(part);
+                }
+            }
+        }
+        Ok(reached)
+    }
+
+    /// Follows the links of all but the last part: where an entry of this path stands.
+    pub(super) fn locate(&self, path: &[u8]) -> Result<Vec<u8>, Problem> {
+        let Some((parent, name)) = path::split(path) else {
+            return Ok(Vec::new());
+        };
+        let mut located = self.follow(parent)?;
+        path::push(&mut located, name);
+        Ok(located)
+    }
+
+    /// Puts an inode at a located path, over what lower layers had there; directories merge.
+    pub(super) fn put(&mut self, path: Vec<u8>, inode: Inode, layer: usize) -> Result<(), Problem> {
+        let was_directory = match self.names.get(&path) {
+            Some(name) => {
+                let directory = self.inodes.get(name.inode).is_some_and(Inode::is_directory);
+                if name.layer == layer && !(directory && inode.is_directory()) {
+                    return Err(Problem::Duplicate);
+                }
+                directory
+            }
+            None => false,
+        };
+        if was_directory && !inode.is_directory() {
+            if path.is_empty() {
+                return Err(Problem::NotADirectory);
+            }
+            self.remove_below(&path, |_| true);
+        }
+        self.make_parents(&path, layer)?;
+        self.inodes.push(inode);
+        self.names.insert(
+            path,
+            Name {
+                inode: self.inodes.len() - 1,
+                layer,
+            },
+        );
+        Ok(())
+    }
+
+    /// Puts another name for what stands at a located path.
+    pub(super) fn link(&mut self, path: Vec<u8>, target: &[u8], layer: usize) -> Result<(), Problem> {
+        let inode = self
+            .names
+            .get(target)
+            .map(|name| name.inode)
+            .ok_or(Problem::LinkTarget)?;
+        if path == target || self.inodes.get(inode).is_none_or(Inode::is_directory) {
+            return Err(Problem::LinkTarget);
+        }
+        match self.names.get(&path) {
+            Some(name) if name.layer == layer => return Err(Problem::Duplicate),
+            _ => self.remove_below(&path, |_| true),
+        }
+        self.make_parents(&path, layer)?;
+        self.names.insert(path, Name { inode, layer });
+        Ok(())
+    }
+
+    /// A whiteout: removes what lower layers have at a located path, and below it.
+    pub(super) fn remove_lower(&mut self, path: &[u8], layer: usize) {
+        if !path.is_empty() && self.names.get(path).is_some_and(|name| name.layer < layer) {
+            self.names.remove(path);
+        }
+        self.remove_lower_below(path, layer);
+    }
+
+    /// An opaque directory: removes what lower layers have below a located path.
+    pub(super) fn remove_lower_below(&mut self, path: &[u8], layer: usize) {
+        self.remove_below(path, |name| name.layer < layer);
+    }
+
+    fn remove_below(&mut self, path: &[u8], which: impl Fn(&Name) -> bool) {
+        let mut first = path.to_vec();
+        if !first.is_empty() {
+            first.push(b'/');
+        }
+        let doomed: Vec<Vec<u8>> = self
+            .names
+            .range(first.clone()..)
+            .take_while(|(name, _)| name.starts_with(&first))
+            .filter(|(name, found)| !name.is_empty() && which(found))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in doomed {
+            self.names.remove(&name);
+        }
+    }
+
+    /// Makes the directories above a located path where they are missing, and notes that this layer has something there.
+    fn make_parents(&mut self, path: &[u8], layer: usize) -> Result<(), Problem> {
+        let mut parent = path;
+        while let Some((above, _)) = path::split(parent) {
+            parent = above;
+            match self.names.get_mut(parent) {
+                Some(name) => {
+                    if self
+                        .inodes
+                        .get(name.inode)
+                        .is_none_or(|inode| !inode.is_directory())
+                    {
+                        return Err(Problem::NotADirectory);
+                    }
+                    if name.layer == layer {
+                        break;
+                    }
+                    name.layer = layer;
+                }
+                None => {
+                    self.inodes.push(Inode::implied_directory());
+                    self.names.insert(
+                        parent.to_vec(),
+                        Name {
+                            inode: self.inodes.len() - 1,
+                            layer,
+                        },
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
