@@ -26,12 +26,15 @@ pub fn verify(
     now: SystemTime,
 ) -> Result<Checked, Refusal> {
     let genuine = attestation::verify(document, roots, now)?;
-    let mut policy = expectation.policy(genuine.document());
+    let mut policy = expectation.policy(genuine.document())?;
     if expectation.pcrs.is_empty() {
         policy = with_own_register(policy, genuine.document());
     }
     let attested = genuine.check(&policy, now)?;
-    let expected = |name: &&String| name.parse().map_or(true, |index| expectation.expects(index));
+    let expected = |name: &&String| {
+        name.parse()
+            .map_or(true, |index| expectation.pcrs.contains_key(&index))
+    };
     let compared = attested.compared().iter().filter(expected).cloned().collect();
     Ok(Checked { attested, compared })
 }

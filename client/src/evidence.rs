@@ -108,11 +108,11 @@ fn check_document(
     expectation: &Expectation,
     now: SystemTime,
 ) -> Result<Attested, Refusal> {
-    let mut policy = expectation.policy(genuine.document());
-    if !expectation.expects(PCR_INSTANCE) {
+    let mut policy = expectation.policy(genuine.document())?;
+    if !expectation.pcrs.contains_key(&PCR_INSTANCE) {
         policy = policy.pcr(PCR_INSTANCE, pcr4_of(genuine.document().instance_id()));
     }
-    if !expectation.expects(PCR_LAUNCH) {
+    if !expectation.pcrs.contains_key(&PCR_LAUNCH) {
         policy = policy.pcr(PCR_LAUNCH, pcr16_of(&statement.launch_digest));
     }
     Ok(genuine.check(&policy, now)?)

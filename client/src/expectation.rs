@@ -1,6 +1,6 @@
 //! What a verifier expects of an enclave, from a source of its own.
 
-use crate::hexadecimal;
+use crate::{Refusal, hexadecimal};
 use attestation::{Document, PCR_COUNT, Pcr, Policy};
 use contract::{Fault, RecordId, row};
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub struct Expectation {
     pub image_digest: Option<String>,
     /// [`contract::launch::LaunchMessage::digest`] of the launch message.
     pub launch_digest: Option<[u8; 48]>,
-    /// PCR index to the values of which it must have one.
+    /// PCR index to the values of which it must have one; never none.
     pub pcrs: BTreeMap<u8, Vec<Pcr>>,
     /// The nonces of which the document must carry one.
     pub nonces: Vec<Vec<u8>>,
@@ -81,18 +81,19 @@ impl Expectation {
     /// Whether something is expected of the image that runs.
     #[must_use]
     pub fn measures_image(&self) -> bool {
-        IMAGE_PCRS.iter().any(|index| self.expects(*index))
-    }
-
-    /// Whether the register `index` is compared.
-    pub(crate) fn expects(&self, index: u8) -> bool {
-        self.pcrs.get(&index).is_some_and(|values| !values.is_empty())
+        IMAGE_PCRS.iter().any(|index| self.pcrs.contains_key(index))
     }
 
     /// What of this a document alone can meet: PCRs, nonce, age, debug mode.
-    pub(crate) fn policy(&self, document: &Document) -> Policy {
+    ///
+    /// # Errors
+    /// The [`Refusal`] of a register that is expected to have one of no values.
+    pub(crate) fn policy(&self, document: &Document) -> Result<Policy, Refusal> {
         let mut policy = Policy::new().allow_debug(self.allow_debug);
         for (index, values) in &self.pcrs {
+            if values.is_empty() {
+                return Err(Refusal::no_value(*index));
+            }
             policy = values
                 .iter()
                 .fold(policy, |policy, value| policy.pcr(*index, *value));
@@ -101,10 +102,10 @@ impl Expectation {
         if let Some(nonce) = self.nonces.iter().find(carried).or(self.nonces.first()) {
             policy = policy.nonce(nonce.clone());
         }
-        match self.max_age {
+        Ok(match self.max_age {
             Some(age) => policy.max_age(age),
             None => policy,
-        }
+        })
     }
 }
 

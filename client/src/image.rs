@@ -98,5 +98,8 @@ fn unknown(bundle: &str, store: &Store, problem: impl std::fmt::Display) -> Refu
 
 /// Fetches the image, checks its digest and measures it with `bundle`.
 pub(crate) async fn measure(reference: &str, bundle: &Bundle, folders: &Folders) -> Result<Measured, Error> {
-    Err(Error::Unmeasured(format!("{reference} {} {folders:?}", bundle.digest())))
+    Err(Error::Unmeasured(format!(
+        "{reference} {} {folders:?}",
+        bundle.digest()
+    )))
 }

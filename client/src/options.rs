@@ -40,8 +40,8 @@ pub struct Options {
     /// Measure --image with this bundle [default: the one that the row names, else the store's default]
     #[arg(long, value_name = "DIGEST|DIR", requires = "image")]
     pub bundle: Option<String>,
+    /// Where bundles and fetched images are kept
     #[command(flatten)]
-    #[allow(missing_docs)]
     pub folders: image::Folders,
 }
 

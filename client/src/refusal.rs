@@ -102,6 +102,16 @@ impl Refusal {
             "a PCR that measures the image (0, 1, 2 or 8) from a source of one's own: --pcr, --policy or --image",
         )
     }
+
+    /// The refusal of an expectation of the register `index` that nothing could meet.
+    pub(crate) fn no_value(index: u8) -> Self {
+        Self::new(
+            Code::Document(attestation::Code::NoExpectation),
+            format!("expectation.pcrs[{index}]"),
+            "no value",
+            "at least one value, or no mention of the register",
+        )
+    }
 }
 
 impl From<attestation::Refusal> for Refusal {

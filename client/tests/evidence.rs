@@ -170,6 +170,7 @@ fn an_expectation_that_says_nothing_of_the_image_is_none() {
     }
     assert_eq!(code(check(&evidence, &expectation)), "no_expectation");
     expectation.pcrs.insert(0, vec![]);
+    expectation.pcrs.insert(1, vec![[0x11; 48]]);
     assert_eq!(code(check(&evidence, &expectation)), "no_expectation");
 }
 

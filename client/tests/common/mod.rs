@@ -20,7 +20,6 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 pub(crate) const INSTANCE: &str = "i-0123456789abcdef0";
-pub(crate) const PCRS: [u8; 3] = [0x10, 0x11, 0x12];
 
 /// A CA whose directory is gone as soon as it is open: it lives in memory from there on.
 pub(crate) static AUTHORITY: LazyLock<Arc<Authority>> = LazyLock::new(|| {
@@ -45,6 +44,8 @@ pub(crate) struct Enclave {
     pub(crate) instance: String,
     pub(crate) nonce: Vec<u8>,
     pub(crate) debug: bool,
+    /// PCR 0, 1 and 2.
+    pub(crate) measured: [[u8; 48]; 3],
     /// What is extended into PCR16 and named in the statement.
     pub(crate) extended: Option<[u8; 48]>,
 }
@@ -64,6 +65,7 @@ impl Default for Enclave {
             instance: INSTANCE.into(),
             nonce: vec![7; 32],
             debug: false,
+            measured: [[0x10; 48], [0x11; 48], [0x12; 48]],
             extended: None,
         }
     }
@@ -118,7 +120,7 @@ impl Enclave {
     }
 
     pub(crate) fn document(&self, user_data: Vec<u8>) -> Vec<u8> {
-        let [pcr0, pcr1, pcr2] = PCRS.map(|byte| [byte; 48]);
+        let [pcr0, pcr1, pcr2] = self.measured;
         let measurements = Measurements {
             pcr0,
             pcr1,
@@ -154,7 +156,7 @@ impl Enclave {
     }
 
     pub(crate) fn pcrs(&self) -> BTreeMap<u8, Vec<[u8; 48]>> {
-        let mut pcrs: BTreeMap<_, _> = (0..).zip(PCRS.map(|byte| vec![[byte; 48]])).collect();
+        let mut pcrs: BTreeMap<_, _> = (0..).zip(self.measured.map(|value| vec![value])).collect();
         pcrs.insert(4, vec![pcr4_of(&self.instance)]);
         pcrs.insert(16, vec![self.launch_message().pcr16()]);
         pcrs
