@@ -1,2 +1,19 @@
-//! The pipeline from a row to an attested enclave, and the user's command.
-fn main() {}
+//! `treza`: deploy, watch, verify and end enclaves; run the whole pipeline on this machine.
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use provisioner::command::Program;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,provisioner=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    Program::parse().run().await
+}

@@ -1,0 +1,83 @@
+//! This machine as the pipeline's one host, and the configuration of its daemon.
+
+use super::Error as LocalError;
+use super::state::{StateDir, write_atomically};
+use crate::pipeline::Error;
+use crate::ports::Hosts;
+use contract::RecordId;
+use contract::request::EnclaveRequest;
+use contract::row::Host;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use store::{Connection, Tables};
+
+/// Where its ingress listens.
+const ADDRESS: &str = "127.0.0.1";
+
+/// Provides itself, to every row.
+pub(super) struct ThisMachine {
+    pub(super) instance_id: String,
+}
+
+impl Hosts for ThisMachine {
+    fn provide<'a>(&'a self, _: &'a RecordId, _: &'a EnclaveRequest) -> BoxFuture<'a, Result<Host, Error>> {
+        let host = Host {
+            instance_id: self.instance_id.clone(),
+            address: ADDRESS.into(),
+            daemon_version: None,
+        };
+        async { Ok(host) }.boxed()
+    }
+}
+
+/// The daemon's configuration file, as far as a local pipeline has a say in it.
+#[derive(Serialize)]
+struct Config<'a> {
+    state_dir: PathBuf,
+    instance_id: &'a str,
+    address: &'a str,
+    region: &'a str,
+    dynamodb_endpoint: Option<&'a str>,
+    s3_endpoint: Option<&'a str>,
+    bundles: &'a Path,
+    driver: &'a str,
+    development_ca: PathBuf,
+    tables: TableNames<'a>,
+}
+
+#[derive(Serialize)]
+struct TableNames<'a> {
+    rows: &'a str,
+    reports: &'a str,
+}
+
+/// Writes the daemon's configuration.
+pub(super) fn configure(
+    state: &StateDir,
+    instance_id: &str,
+    connection: &Connection,
+    tables: &Tables,
+    bundles: &Path,
+) -> Result<(), LocalError> {
+    let config = Config {
+        state_dir: state.host_state(),
+        instance_id,
+        address: ADDRESS,
+        region: &connection.region,
+        dynamodb_endpoint: connection.endpoint.as_deref(),
+        s3_endpoint: connection.s3_endpoint.as_deref(),
+        bundles,
+        driver: "emulator",
+        development_ca: state.development_ca(),
+        tables: TableNames {
+            rows: &tables.rows,
+            reports: &tables.reports,
+        },
+    };
+    let path = state.host_config();
+    let text = toml::to_string(&config)
+        .map_err(|error| LocalError::file("write", &path)(std::io::Error::other(error)))?;
+    write_atomically(&path, text.as_bytes())
+}

@@ -1,0 +1,76 @@
+//! What the pipeline needs of the world besides its tables: images, hosts, someone to tell, a clock.
+
+use crate::pipeline::Error;
+use contract::RecordId;
+use contract::request::{EnclaveRequest, Source};
+use contract::row::Host;
+use futures_util::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+/// What is known of an image before it is launched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Measured {
+    /// The image's digest, `sha256:…`: from here on nothing asks for the tag again.
+    pub image_digest: String,
+    /// The bundle that it is built with, `sha256:…`.
+    pub bundle: String,
+    /// PCR 0, 1, 2, and 8 for a signed image.
+    pub pcrs: BTreeMap<u8, [u8; 48]>,
+    /// The EIF's size in bytes.
+    pub eif_bytes: u64,
+}
+
+/// Images and their measurements.
+pub trait Images: Send + Sync {
+    /// Resolves and measures `source` with the pipeline's own bundle.
+    ///
+    /// # Errors
+    /// [`Error::Passing`] for what another try may mend, [`Error::Final`] for the rest.
+    fn measure<'a>(&'a self, source: &'a Source) -> BoxFuture<'a, Result<Measured, Error>>;
+}
+
+/// Hosts that run enclaves.
+pub trait Hosts: Send + Sync {
+    /// A host for a row. Asked again for the same row, it answers the same host.
+    ///
+    /// # Errors
+    /// As for [`Images::measure`].
+    fn provide<'a>(
+        &'a self,
+        id: &'a RecordId,
+        request: &'a EnclaveRequest,
+    ) -> BoxFuture<'a, Result<Host, Error>>;
+}
+
+/// Whoever is to hear of failures.
+pub trait Notifier: Send + Sync {
+    /// The row `id` FAILED, for this reason.
+    fn failed(&self, id: &str, reason: &str);
+}
+
+/// The time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> SystemTime;
+}
+
+/// The machine's own clock.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+}
+
+/// Tells of failures in the log.
+#[derive(Debug, Clone, Copy)]
+pub struct LogNotifier;
+
+impl Notifier for LogNotifier {
+    fn failed(&self, id: &str, reason: &str) {
+        tracing::error!(id, reason, "the row failed");
+    }
+}

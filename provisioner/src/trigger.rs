@@ -1,0 +1,272 @@
+//! The trigger: a record of the rows' stream in which a row *enters* a request raises its generation, once.
+//!
+//! DynamoDB delivers each record at least once and, after a fault, again. So the row keeps the sequence number of the
+//! record that last raised its generation: a repeat of that record raises nothing and only asks for the same
+//! execution again, whose name tells that it is there already.
+
+use crate::fail;
+use crate::pipeline::{Error, Pipeline, key, value};
+use crate::workflow::Execution;
+use contract::fault::{Fault, describe};
+use contract::item::{AttributeValue, Item};
+use contract::row::{Row, Trigger, attribute};
+use contract::{RecordId, Status};
+use std::cmp::Ordering;
+use store::{Change, Guard};
+
+/// How often a lost write is decided anew.
+const MOST_TRIES: usize = 16;
+
+/// One record of the rows' stream.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Its sequence number: decimal digits, 21 to 40 of them in AWS.
+    pub sequence: String,
+    /// The row before; none: it is new.
+    pub old: Option<Item>,
+    /// The row after; none: it was deleted.
+    pub new: Option<Item>,
+}
+
+/// Takes a record up. Answers the execution to start, if the record asks for one.
+///
+/// # Errors
+/// The tables do not answer, or others kept changing the row: the record is to be delivered again.
+pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execution>, Error> {
+    let Some((id, status)) = record.entered() else {
+        return Ok(None);
+    };
+    match RecordId::parse(id) {
+        Ok(id) => take_up(pipeline, record, &id, status).await,
+        Err(bad) => {
+            let faults = [Fault::new(attribute::ID, bad.to_string())];
+            refuse(pipeline, id, record.new.as_ref(), &faults).await?;
+            Ok(None)
+        }
+    }
+}
+
+impl Record {
+    /// The row's id and status, if its status is another than before and one that asks for something (or that
+    /// nobody knows).
+    fn entered(&self) -> Option<(&str, &str)> {
+        let new = self.new.as_ref()?;
+        let status = text(new, attribute::STATUS)?;
+        let before = self.old.as_ref().and_then(|old| text(old, attribute::STATUS));
+        let asks = Status::parse(status).map_or(true, Status::is_request);
+        (asks && before != Some(status)).then_some((key(new)?, status))
+    }
+
+    /// The highest generation that the record itself knows of: a client that writes a row anew loses it in the row.
+    fn generation(&self) -> u64 {
+        let of = |item: &Option<Item>| match item.as_ref().and_then(|item| item.get(attribute::GENERATION)) {
+            Some(AttributeValue::N(digits)) => digits.parse().unwrap_or(0),
+            _ => 0,
+        };
+        of(&self.old).max(of(&self.new))
+    }
+}
+
+async fn take_up(
+    pipeline: &Pipeline,
+    record: &Record,
+    id: &RecordId,
+    status: &str,
+) -> Result<Option<Execution>, Error> {
+    for _ in 0..MOST_TRIES {
+        let Some(item) = pipeline.rows.get(id).await? else {
+            return Ok(None);
+        };
+        let row = match Row::read(item.clone()) {
+            Ok(row) => row,
+            Err(faults) => {
+                refuse(pipeline, id.as_str(), Some(&item), &faults).await?;
+                return Ok(None);
+            }
+        };
+        match decide(record, status, &row) {
+            Decision::Nothing => return Ok(None),
+            Decision::Again => return Ok(Execution::of(&row)),
+            Decision::Raise(generation) => {
+                if pipeline
+                    .write(&row, &raised(pipeline, record, generation)?)
+                    .await?
+                {
+                    return Ok(Execution::of(&Row { generation, ..row }));
+                }
+            }
+            Decision::Exhausted => {
+                let faults = [Fault::new(
+                    attribute::GENERATION,
+                    "cannot be raised any further: remove it",
+                )];
+                refuse(pipeline, id.as_str(), Some(&item), &faults).await?;
+                return Ok(None);
+            }
+        }
+    }
+    Err(Error::Contended(id.to_string()))
+}
+
+/// What a record that enters `status` means for the row as it stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    /// The row has moved on, or a later record was taken up.
+    Nothing,
+    /// It is the very record that was taken up.
+    Again,
+    /// It is to be taken up, as this generation.
+    Raise(u64),
+    /// It would be, but for the generation's end.
+    Exhausted,
+}
+
+fn decide(record: &Record, status: &str, row: &Row) -> Decision {
+    let kept = row.trigger.as_ref();
+    match kept.map(|kept| by_number(&record.sequence, &kept.sequence)) {
+        Some(Ordering::Less) => return Decision::Nothing,
+        Some(Ordering::Equal) if kept.is_some_and(|kept| kept.generation == row.generation) => {
+            return Decision::Again;
+        }
+        _ => {}
+    }
+    if row.status.as_str() != status {
+        return Decision::Nothing;
+    }
+    let highest = record.generation().max(row.generation);
+    highest
+        .checked_add(1)
+        .map_or(Decision::Exhausted, Decision::Raise)
+}
+
+fn raised(pipeline: &Pipeline, record: &Record, generation: u64) -> Result<Change, Error> {
+    let trigger = Trigger {
+        sequence: record.sequence.clone(),
+        generation,
+    };
+    Ok(Change::new()
+        .number(attribute::GENERATION, generation)
+        .set(attribute::TRIGGER, value(&trigger)?)
+        .number(attribute::STATUS_SINCE, pipeline.now_ms())
+        .remove(attribute::STATUS_REASON))
+}
+
+/// FAILED with all faults, if the row is still as it was seen. A row that changed since comes with its own record.
+async fn refuse(pipeline: &Pipeline, id: &str, seen: Option<&Item>, faults: &[Fault]) -> Result<(), Error> {
+    let reason = describe(faults);
+    let Some(status) = seen.and_then(|item| text(item, attribute::STATUS)) else {
+        return Ok(());
+    };
+    let revision = match seen.and_then(|item| item.get(attribute::REVISION)) {
+        Some(AttributeValue::N(digits)) => digits.parse().ok(),
+        _ => None,
+    };
+    let guard = Guard {
+        status: status.to_owned(),
+        revision,
+    };
+    fail::unreadable(pipeline, id, &guard, &reason).await
+}
+
+fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    match item.get(name) {
+        Some(AttributeValue::S(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// Compares two decimals of any length.
+fn by_number(a: &str, b: &str) -> Ordering {
+    let (a, b) = (a.trim_start_matches('0'), b.trim_start_matches('0'));
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::item;
+    use proptest::prelude::*;
+
+    fn record(sequence: &str, old: Option<&str>, new: Option<&str>) -> Record {
+        let read = |text: &str| item::read(text).unwrap();
+        Record {
+            sequence: sequence.into(),
+            old: old.map(read),
+            new: new.map(read),
+        }
+    }
+
+    fn row(text: &str) -> Row {
+        Row::read(item::read(text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn only_entering_a_request_counts() {
+        let pending = r#"{"id": "a", "status": "PENDING_DEPLOY"}"#;
+        let failed = r#"{"id": "a", "status": "FAILED"}"#;
+        assert!(record("1", None, Some(pending)).entered().is_some());
+        assert!(record("1", Some(failed), Some(pending)).entered().is_some());
+        assert!(record("1", Some(pending), Some(pending)).entered().is_none());
+        assert!(record("1", Some(pending), Some(failed)).entered().is_none());
+        assert!(record("1", Some(pending), None).entered().is_none());
+        assert!(
+            record("1", None, Some(r#"{"id": "a", "status": "LAUNCH"}"#))
+                .entered()
+                .is_some()
+        );
+        assert!(
+            record("1", None, Some(r#"{"id": "a", "status": 3}"#))
+                .entered()
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn each_record_raises_once() {
+        let status = "PENDING_DEPLOY";
+        let new = record("10", None, Some(r#"{"id": "a", "status": "PENDING_DEPLOY"}"#));
+        let fresh = row(r#"{"id": "a", "status": "PENDING_DEPLOY"}"#);
+        assert_eq!(decide(&new, status, &fresh), Decision::Raise(1));
+        let taken = row(
+            r#"{"id": "a", "status": "DEPLOYING", "generation": 1, "trigger": {"sequence": "10", "generation": 1}}"#,
+        );
+        assert_eq!(decide(&new, status, &taken), Decision::Again);
+        let later = row(
+            r#"{"id": "a", "status": "PENDING_DEPLOY", "generation": 2, "trigger": {"sequence": "11", "generation": 2}}"#,
+        );
+        assert_eq!(decide(&new, status, &later), Decision::Nothing);
+        let moved = row(r#"{"id": "a", "status": "PENDING_DESTROY"}"#);
+        assert_eq!(decide(&new, status, &moved), Decision::Nothing);
+    }
+
+    #[test]
+    fn a_generation_that_a_client_wrote_away_is_not_used_twice() {
+        let replaced = record(
+            "12",
+            Some(r#"{"id": "a", "status": "FAILED", "generation": 7}"#),
+            Some(r#"{"id": "a", "status": "PENDING_DEPLOY"}"#),
+        );
+        let now = row(r#"{"id": "a", "status": "PENDING_DEPLOY"}"#);
+        assert_eq!(decide(&replaced, "PENDING_DEPLOY", &now), Decision::Raise(8));
+        let last = row(&format!(
+            r#"{{"id": "a", "status": "PENDING_DEPLOY", "generation": {}}}"#,
+            u64::MAX
+        ));
+        assert_eq!(decide(&replaced, "PENDING_DEPLOY", &last), Decision::Exhausted);
+    }
+
+    #[test]
+    fn sequence_numbers_are_numbers_of_any_length() {
+        assert_eq!(by_number("9", "10"), Ordering::Less);
+        assert_eq!(by_number("0010", "10"), Ordering::Equal);
+        let long = "9".repeat(40);
+        assert_eq!(by_number(&long, &format!("1{}", "0".repeat(40))), Ordering::Less);
+    }
+
+    proptest! {
+        #[test]
+        fn sequence_numbers_compare_as_numbers(a: u128, b: u128) {
+            prop_assert_eq!(by_number(&a.to_string(), &b.to_string()), a.cmp(&b));
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! One turn of a row: its steps in order, each tried again while its fault may pass, the row FAILED when one cannot
+//! be done. A turn waits for nothing: after its last step a host's report (`verify`) or the time limit (`monitor`)
+//! moves the row on, so that what a turn waits for is in the row and not in a process.
+
+use crate::pipeline::{Error, Pipeline, Step};
+use crate::{fail, finish, measure, place, validate};
+use contract::row::Row;
+use contract::{RecordId, Status};
+use std::time::Duration;
+
+/// How often a step is tried.
+const MOST_TRIES: u32 = 5;
+/// The wait before the second try; doubled with each.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// What a turn is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// From PENDING_DEPLOY to a host that launches; from RESUMING too.
+    Deploy,
+    /// From PENDING_DESTROY to DESTROYED.
+    Destroy,
+    /// From PAUSING to PAUSED.
+    Pause,
+}
+
+impl Work {
+    /// The statuses in which a row waits for this work.
+    fn statuses(self) -> &'static [Status] {
+        match self {
+            Self::Deploy => &[Status::PendingDeploy, Status::Deploying, Status::Resuming],
+            Self::Destroy => &[Status::PendingDestroy, Status::Destroying],
+            Self::Pause => &[Status::Pausing],
+        }
+    }
+}
+
+/// One turn of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Execution {
+    /// The row.
+    pub id: RecordId,
+    /// Its generation.
+    pub generation: u64,
+    /// What the turn is for.
+    pub work: Work,
+}
+
+impl Execution {
+    /// The execution that a row asks for; none if it has been taken up by no trigger or is settled.
+    pub fn of(row: &Row) -> Option<Self> {
+        let work = [Work::Deploy, Work::Destroy, Work::Pause]
+            .into_iter()
+            .find(|work| work.statuses().contains(&row.status))?;
+        (row.generation > 0).then(|| Self {
+            id: row.id.clone(),
+            generation: row.generation,
+            work,
+        })
+    }
+
+    /// Its name. The same turn has the same name: started twice, it runs once.
+    pub fn name(&self) -> String {
+        format!("{}-{}", self.id, self.generation)
+    }
+}
+
+/// Runs a turn to its end. Started again at any point it goes on from where the row stands.
+pub async fn run(pipeline: &Pipeline, execution: &Execution) {
+    let (id, generation) = (&execution.id, execution.generation);
+    let done = match execution.work {
+        Work::Deploy => deploy(pipeline, id, generation).await,
+        Work::Destroy => retried(|| finish::destroy(pipeline, id, generation)).await,
+        Work::Pause => retried(|| finish::pause(pipeline, id, generation)).await,
+    };
+    let failed = match &done {
+        Ok(_) => Ok(Step::Done),
+        Err(error) => {
+            let reason = error.to_string();
+            retried(|| fail::fail(pipeline, id, generation, execution.work.statuses(), &reason)).await
+        }
+    };
+    match (done, failed) {
+        (Ok(step), _) => tracing::info!(%id, generation, ?step, work = ?execution.work, "the turn has run"),
+        (Err(error), Ok(_)) => tracing::info!(%id, generation, %error, "the turn failed"),
+        (Err(error), Err(why)) => {
+            tracing::error!(%id, generation, %error, %why, "the failure could not be written")
+        }
+    }
+}
+
+async fn deploy(pipeline: &Pipeline, id: &RecordId, generation: u64) -> Result<Step, Error> {
+    if retried(|| validate::validate(pipeline, id, generation)).await? == Step::Superseded {
+        return Ok(Step::Superseded);
+    }
+    match retried(|| measure::measure(pipeline, id, generation)).await? {
+        Some(measured) => retried(|| place::place(pipeline, id, generation, &measured)).await,
+        None => Ok(Step::Superseded),
+    }
+}
+
+/// Tries `step` again while its fault may pass, each time after twice the wait.
+async fn retried<T, F>(step: impl Fn() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let mut wait = FIRST_WAIT;
+    for _ in 1..MOST_TRIES {
+        match step().await {
+            Err(error) if error.passes() => tracing::warn!(%error, ?wait, "trying again"),
+            done => return done,
+        }
+        tokio::time::sleep(wait).await;
+        wait *= 2;
+    }
+    step().await
+}
