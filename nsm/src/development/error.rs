@@ -17,8 +17,8 @@ pub enum Error {
     },
     /// A file of the CA does not hold what it should.
     #[error(
-        "{} is not usable: {reason}; remove dev-root.pem and dev-root.key to have a new development root made \
-         (documents under the old one then no longer verify)",
+        "{} is not usable: {reason}; remove dev-root.pem and dev-root.key to have a new development root \
+         made (documents under the old one then no longer verify)",
         path.display()
     )]
     Unusable {
@@ -29,8 +29,8 @@ pub enum Error {
     },
     /// Others than its owner can read the CA's key.
     #[error(
-        "{} is open to others (mode {mode:o}), who may have copied it; remove it and dev-root.pem to have a new \
-         development root made",
+        "{} is open to others (mode {mode:o}), who may have copied it; remove it and dev-root.pem to have a \
+         new development root made",
         path.display()
     )]
     Exposed {
