@@ -5,10 +5,11 @@
 //! - what is expected: [`Expectation`], from a [`policy`] file, an [`image`] measured here, or the pipeline's own row
 //! - evidence against it: [`evidence`] (a statement bound to a document), [`row`] (the evidence in a row),
 //!   [`document`] (a document alone); what breaks a rule is a [`Refusal`]
-//! - a command around it: its [`options`], the [`input`], the [`proof`] and what it does not prove, the [`report`]
+//! - a command around it: its [`options`], the [`input`], the [`proof`], what it [`claims`] and does not, the [`report`]
 //!   for people and programs, and a look at evidence without trusting it: [`inspect`]
 #![forbid(unsafe_code)]
 
+pub mod claims;
 pub mod document;
 pub mod evidence;
 mod expectation;

@@ -1,7 +1,8 @@
 //! How the outcome of a verification is printed: a table for people, one JSON object for programs.
 
+use crate::claims::Claim;
 use crate::options::Error;
-use crate::proof::{Claim, Outcome, Proof};
+use crate::proof::{Outcome, Proof};
 use attestation::Pcr;
 use comfy_table::{ContentArrangement, Table, presets};
 use contract::fault::printable;

@@ -36,7 +36,7 @@ fn subjects(enclave: &Enclave, nsm: Option<bool>) -> (Vec<&'static str>, Vec<&'s
     };
     let (proven, unproven): (Vec<_>, Vec<_>) = proof.claims().into_iter().partition(|claim| claim.proven);
     let subjects =
-        |claims: Vec<client::proof::Claim>| claims.into_iter().map(|claim| claim.subject).collect();
+        |claims: Vec<client::claims::Claim>| claims.into_iter().map(|claim| claim.subject).collect();
     (subjects(proven), subjects(unproven))
 }
 

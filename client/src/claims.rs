@@ -1,0 +1,214 @@
+//! What a proof claims, in words: each thing that is proven, and each that a reader might take for proven and is not.
+
+use crate::expectation::IMAGE_PCRS;
+use crate::proof::Proof;
+use attestation::Trust;
+use contract::fault::printable;
+use contract::statement::Statement;
+use std::time::{Duration, SystemTime};
+
+/// One thing that is proven, or is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Whether it is proven.
+    pub proven: bool,
+    /// The thing.
+    pub subject: &'static str,
+    /// What is proven of it, or why nothing is.
+    pub finding: String,
+    /// What proves it; empty where nothing does.
+    pub by: String,
+}
+
+impl Proof {
+    /// Everything that a reader should know to be proven or not, in the order in which it matters.
+    #[must_use]
+    pub fn claims(&self) -> Vec<Claim> {
+        let mut claims = vec![self.genuine(), self.hardware(), self.image_claim()];
+        if let Some(statement) = &self.statement {
+            claims.extend(self.statement_claims(statement));
+            claims.extend(self.author());
+        } else {
+            claims.extend(self.other_registers());
+        }
+        claims.push(self.age());
+        claims.push(self.challenge());
+        claims
+    }
+
+    /// Whether `what` was compared.
+    fn has(&self, what: &str) -> bool {
+        self.compared.iter().any(|name| name == what)
+    }
+
+    fn compared_registers(&self, wanted: impl Fn(u8) -> bool) -> Vec<String> {
+        let wanted = |name: &&String| name.parse().is_ok_and(&wanted);
+        self.compared
+            .iter()
+            .filter(wanted)
+            .map(|index| format!("PCR{index}"))
+            .collect()
+    }
+
+    fn genuine(&self) -> Claim {
+        let document = self.attested.document();
+        proven(
+            "document",
+            format!("genuine, of {}", document.module_id),
+            "its signature and certificate chain",
+        )
+    }
+
+    fn hardware(&self) -> Claim {
+        match self.attested.trust() {
+            Trust::AwsNitro => proven(
+                "hardware",
+                "an AWS Nitro Enclave".into(),
+                "AWS's root (aws-nitro)",
+            ),
+            Trust::Development => unproven(
+                "hardware",
+                "it stands on a DEVELOPMENT root, which proves nothing about hardware",
+            ),
+            Trust::Custom => unproven(
+                "hardware",
+                "it stands on a root that you named (custom): as good as the keeper of its key",
+            ),
+        }
+    }
+
+    fn image_claim(&self) -> Claim {
+        let registers = self.compared_registers(|index| IMAGE_PCRS.contains(&index));
+        if self.attested.is_debug() {
+            return unproven(
+                "image",
+                "the enclave is in debug mode: any program, and its host may read along",
+            );
+        }
+        if registers.is_empty() {
+            return unproven(
+                "image",
+                "no PCR that measures it was compared: anybody's enclave has such a document",
+            );
+        }
+        match &self.image {
+            Some(image) => proven(
+                "image",
+                format!("{}, with bundle {}", image.digest, image.bundle),
+                format!("{}, measured here", registers.join(", ")),
+            ),
+            None => proven("image", "the one that you expect".into(), registers.join(", ")),
+        }
+    }
+
+    fn other_registers(&self) -> Option<Claim> {
+        let registers = self.compared_registers(|index| !IMAGE_PCRS.contains(&index));
+        (!registers.is_empty())
+            .then(|| proven("other registers", "as you expect".into(), registers.join(", ")))
+    }
+
+    /// What row and statement say. PCR16 shows the launch message, whoever made the statement; the rest of it is as
+    /// good as its author. In debug mode the host may have put any words into any mouth.
+    fn statement_claims(&self, statement: &Statement) -> Vec<Claim> {
+        let debug = self.attested.is_debug();
+        let shown = |subject, finding: String| match debug {
+            true => unproven(subject, format!("{finding}; but the enclave is in debug mode")),
+            false => proven(subject, finding, "PCR16, worked out from the row"),
+        };
+        let said = |subject, finding: String| match !debug && self.agent_is_author() {
+            true => proven(subject, finding, "the agent's statement"),
+            false => unproven(subject, format!("{finding}, as the statement says")),
+        };
+        let row = format!("{}, generation {}", statement.record_id, statement.generation);
+        let health = statement.health.state.as_str();
+        let mut claims = vec![
+            proven(
+                "instance",
+                self.attested.document().instance_id().to_owned(),
+                "PCR4",
+            ),
+            shown("row", row),
+            shown(
+                "configuration",
+                "the enclave took the row's: environment, ports, probe, bundle".into(),
+            ),
+            said(
+                "health",
+                format!("{health} at statement {} of its boot", statement.sequence),
+            ),
+        ];
+        if self.image.is_none() {
+            claims.push(said("image digest", printable(&statement.image_digest, 80)));
+        }
+        claims.push(unproven(
+            "rest of the row",
+            "status and endpoints are the pipeline's and the host's word",
+        ));
+        claims
+    }
+
+    fn agent_is_author(&self) -> bool {
+        self.image.as_ref().is_some_and(|image| !image.nsm)
+    }
+
+    /// Who made the statement: the agent alone, unless the application has the secure module too.
+    fn author(&self) -> Option<Claim> {
+        match self.image.as_ref().map(|image| image.nsm) {
+            Some(false) => None,
+            Some(true) => Some(unproven(
+                "statement's author",
+                "the image's label gives the application the secure module: \
+                 the application could have made the statement itself",
+            )),
+            None => Some(unproven(
+                "statement's author",
+                "whether the image's label gives the application the secure module shows with --image alone; \
+                 if it does, the application could have made the statement itself",
+            )),
+        }
+    }
+
+    fn age(&self) -> Claim {
+        let made = self.attested.document().timestamp_ms;
+        let now = self
+            .now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        let age = now.saturating_sub(Duration::from_millis(made)).as_secs();
+        let finding = format!("{age} s before the verifier's time");
+        match self.has("timestamp") {
+            true => proven("made", finding, "the document's timestamp"),
+            false => unproven("fresh", format!("made {finding}; no greatest age was asked for")),
+        }
+    }
+
+    fn challenge(&self) -> Claim {
+        if self.has("nonce") {
+            let finding =
+                "it carries the nonce that you named; that is an answer to you if you drew it, for this once";
+            return proven("challenge", finding.into(), "the document's nonce");
+        }
+        unproven(
+            "challenge",
+            "a stored document's nonce proves nothing to anyone else: its freshness is its timestamp",
+        )
+    }
+}
+
+fn proven(subject: &'static str, finding: String, by: impl Into<String>) -> Claim {
+    Claim {
+        proven: true,
+        subject,
+        finding,
+        by: by.into(),
+    }
+}
+
+fn unproven(subject: &'static str, finding: impl Into<String>) -> Claim {
+    Claim {
+        proven: false,
+        subject,
+        finding: finding.into(),
+        by: String::new(),
+    }
+}
