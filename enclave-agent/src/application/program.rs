@@ -4,7 +4,7 @@ use super::capabilities;
 use super::plan::{Outcome, Plan};
 use crate::sys;
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid, chdir, execve, fchown, setgid, setgroups, setsid, setuid};
 use std::ffi::CString;
@@ -44,8 +44,7 @@ fn prepare(plan: &Plan) -> Result<(), PrepareError> {
     let groups: Vec<Gid> = plan.groups.iter().copied().map(Gid::from_raw).collect();
     setsid().map_err(step("begin a session"))?;
     umask(Mode::from_bits_truncate(0o022));
-    setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.0, OPEN_FILES.1)
-        .map_err(step("set the limit of open files"))?;
+    limit_open_files().map_err(step("set the limit of open files"))?;
     chdir(plan.working_dir.as_str())
         .map_err(step(format!("enter the working directory {}", plan.working_dir)))?;
     // A program that is not root opens /dev/stdout too.
@@ -57,6 +56,15 @@ fn prepare(plan: &Plan) -> Result<(), PrepareError> {
     capabilities::take(plan.uid).map_err(step("set its capabilities"))?;
     sys::default_signals();
     Ok(())
+}
+
+/// Where this process may not raise its hard limit (outside an enclave), that stays.
+fn limit_open_files() -> nix::Result<()> {
+    let (soft, hard) = OPEN_FILES;
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).or_else(|_| {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, soft.min(hard), hard)
+    })
 }
 
 /// execve of the first of the candidates that there is.
