@@ -24,24 +24,28 @@ pub(super) struct Used {
     entries: u64,
 }
 
-/// Applies layers to a new tree, lowest first: each its bytes (gzip, zstd or plain tar), the digest of these and the
-/// digest of the plain tar.
+/// A layer as it is stored.
+#[derive(Debug)]
+pub struct PackedLayer<R> {
+    /// Its bytes: a gzip, zstd or plain tar archive.
+    pub bytes: R,
+    /// The digest of these bytes, where a manifest says it.
+    pub digest: Option<Digest>,
+    /// The digest of the plain archive.
+    pub diff_id: Digest,
+}
+
+/// Applies layers to a new tree, lowest first, and checks every digest.
 pub fn apply<R: Read>(
-    layers: impl IntoIterator<Item = io::Result<(R, Digest, Digest)>>,
+    layers: impl IntoIterator<Item = io::Result<PackedLayer<R>>>,
     mut tree: Tree,
     limits: &Limits,
 ) -> Result<Tree, Error> {
     let mut used = Used::default();
     for (number, layer) in layers.into_iter().enumerate() {
-        let (bytes, digest, diff_id) = layer?;
-        let mut layer = Layer {
-            tree: &mut tree,
-            number: number + 1,
-            limits,
-            used,
-        };
-        layer.apply(bytes, &digest, &diff_id)?;
-        used = layer.used;
+        let mut applied = Layer { tree: &mut tree, number: number + 1, limits, used };
+        applied.apply(layer?)?;
+        used = applied.used;
     }
     tree.spool.flush()?;
     Ok(tree)
@@ -56,7 +60,8 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    fn apply(&mut self, bytes: impl Read, digest: &Digest, diff_id: &Digest) -> Result<(), Error> {
+    fn apply(&mut self, layer: PackedLayer<impl Read>) -> Result<(), Error> {
+        let PackedLayer { bytes, digest, diff_id } = layer;
         let mut packed = BufReader::with_capacity(1 << 17, HashingReader::new(bytes));
         let left = self.limits.total_bytes - self.used.bytes;
         // One byte more than allowed: when it comes, there are too many.
@@ -75,20 +80,17 @@ impl Layer<'_> {
         drained?;
         self.used.bytes += count;
         let found = plain.finish()?;
-        if found != *diff_id {
+        if found != diff_id {
             return Err(Error::DiffId {
-                expected: *diff_id,
+                expected: diff_id,
                 found,
             });
         }
         let found = packed.into_inner().finish()?;
-        if found != *digest {
-            return Err(Error::Digest {
-                expected: *digest,
-                found,
-            });
+        match digest {
+            Some(expected) if expected != found => Err(Error::Digest { expected, found }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn entries(&mut self, plain: impl Read) -> Result<(), Error> {

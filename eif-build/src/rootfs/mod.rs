@@ -9,7 +9,7 @@ mod spool;
 mod tree;
 mod users;
 
-pub use layer::apply;
+pub use layer::{PackedLayer, apply};
 pub use spool::{Extent, Spool};
 pub use tree::{Inode, Kind, Tree};
 

@@ -1,0 +1,191 @@
+//! From a reference to an EIF, or to what it would measure.
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Seek, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::Arc,
+};
+
+use contract::image::ImageDescription;
+
+use crate::{
+    Options,
+    bundle::Bundle,
+    digest::Digest,
+    eif::{self, DEFAULT_BUILD_TIME, Metadata, Pcrs, SectionKind, Signer},
+    error::Error,
+    image::{self, Image, ImageRef},
+    ramdisk::{Ramdisk, describe},
+    rootfs::{self, PackedLayer, Spool, Tree},
+};
+
+/// What an image and a bundle give.
+#[derive(Debug, Clone)]
+pub struct Measurement {
+    /// The image's digest.
+    pub image_digest: Digest,
+    /// The bundle's digest.
+    pub bundle: Digest,
+    /// PCR 0, 1 and 2, and 8 if it is signed.
+    pub pcrs: Pcrs,
+    /// The EIF's size in bytes.
+    pub size: u64,
+    /// What the agent is told of the image.
+    pub description: ImageDescription,
+}
+
+/// What is written into an EIF besides image and bundle.
+#[derive(Debug, Clone)]
+pub struct Labels {
+    /// The image's name in the metadata; the image's digest if `None`.
+    pub name: Option<String>,
+    /// The image's version in the metadata.
+    pub version: String,
+    /// When it was built, RFC 3339. It is in the metadata, which is not measured.
+    pub build_time: String,
+    /// Signs it.
+    pub signer: Option<Arc<Signer>>,
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self { name: None, version: "1.0".into(), build_time: DEFAULT_BUILD_TIME.into(), signer: None }
+    }
+}
+
+/// The digest of the image that a reference names now: of its linux/amd64 manifest (see [`crate::image`]).
+pub async fn resolve(image: &ImageRef, options: &Options) -> Result<Digest, Error> {
+    Ok(image::resolve(image, options).await?)
+}
+
+/// What the EIF of an image and a bundle measures, without writing it.
+pub async fn measure(image: &ImageRef, bundle: &Bundle, options: &Options) -> Result<Measurement, Error> {
+    let image = image::open(image, options).await?;
+    let (bundle, options) = (bundle.clone(), options.clone());
+    blocking(move || {
+        let tree = unpack(&image, &options)?;
+        let assembled = assemble(&image, &tree, &bundle, &Labels::default(), &options, io::empty());
+        Ok(assembled?.map_err(|source| Error::Eif { path: "(measuring)".into(), source })?.0)
+    })
+    .await
+}
+
+/// Writes the EIF of an image and a bundle to `output`, which appears whole or not at all.
+pub async fn build(
+    image: &ImageRef,
+    bundle: &Bundle,
+    labels: &Labels,
+    options: &Options,
+    output: &Path,
+) -> Result<Measurement, Error> {
+    let image = image::open(image, options).await?;
+    let (bundle, labels, options, output) = (bundle.clone(), labels.clone(), options.clone(), output.to_owned());
+    blocking(move || {
+        let tree = unpack(&image, &options)?;
+        write_whole(&output, |file| {
+            assemble(&image, &tree, &bundle, &labels, &options, file)?
+                .map(|(measurement, _)| measurement)
+                .map_err(|source| Error::Eif { path: output.clone(), source })
+        })
+    })
+    .await
+}
+
+/// Has `fill` write a file that appears under its name whole or not at all. It is not forced to the disk: after a loss of
+/// power an EIF's CRC tells.
+pub(crate) fn write_whole<T>(
+    output: &Path,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let failed = |source| Error::File { path: output.into(), source };
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let temporary = tempfile::Builder::new()
+        .prefix(".treza-eif-")
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    let mut buffered = BufWriter::with_capacity(1 << 18, temporary.as_file());
+    let result = fill(&mut buffered)?;
+    buffered.flush().map_err(failed)?;
+    drop(buffered);
+    temporary.persist(output).map_err(|error| failed(error.error))?;
+    Ok(result)
+}
+
+fn unpack(image: &Image, options: &Options) -> Result<Tree, Error> {
+    let spool = Spool::new_in(options.cache.folder()?).map_err(rootfs::Error::Io)?;
+    let layers = image.layers.iter().map(|layer| {
+        options.progress.begin(&format!("unpacking {}", layer.diff_id), layer.bytes.size);
+        let bytes = Told { inner: layer.bytes.open()?, options };
+        Ok(PackedLayer { bytes, digest: layer.digest, diff_id: layer.diff_id })
+    });
+    rootfs::apply(layers, Tree::new(spool), &options.limits).map_err(|error| {
+        // Damaged in the cache: the next attempt fetches it again.
+        if let rootfs::Error::Digest { expected, .. } | rootfs::Error::DiffId { expected, .. } = &error {
+            let damaged = image.layers.iter().filter(|layer| layer.diff_id == *expected || layer.digest == Some(*expected));
+            damaged.filter_map(|layer| layer.digest).for_each(|digest| options.cache.forget(&digest));
+        }
+        Error::Rootfs(error)
+    })
+}
+
+fn assemble<W: Write + Seek>(
+    image: &Image,
+    tree: &Tree,
+    bundle: &Bundle,
+    labels: &Labels,
+    options: &Options,
+    output: W,
+) -> Result<Result<(Measurement, W), eif::Error>, Error> {
+    let description = describe(image, tree)?;
+    let ramdisk = Ramdisk::new(tree, &description)?;
+    let size = ramdisk.size();
+    options.progress.begin("writing the enclave image", size);
+    let write = || {
+        let mut writer = eif::Writer::new(output, false)?;
+        writer.section(SectionKind::Kernel, &bundle.kernel)?;
+        writer.section(SectionKind::Cmdline, bundle.cmdline.as_bytes())?;
+        let name = labels.name.clone().unwrap_or_else(|| image.digest.to_string());
+        let kernel = bundle.manifest().kernel.to_string();
+        writer.metadata(&Metadata::new(&name, &labels.version, &labels.build_time, &kernel))?;
+        writer.section(SectionKind::Ramdisk, &bundle.boot)?;
+        writer.begin(SectionKind::Ramdisk, size)?;
+        ramdisk.write(Told { inner: &mut writer, options })?;
+        let finished = writer.finish(labels.signer.as_deref())?;
+        let (image_digest, bundle) = (image.digest, bundle.digest());
+        let (pcrs, size) = (finished.pcrs, finished.size);
+        Ok((Measurement { image_digest, bundle, pcrs, size, description: description.clone() }, finished.output))
+    };
+    Ok(write())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Interrupted(error.to_string()))?
+}
+
+/// Tells the progress how many bytes pass.
+struct Told<'a, T> {
+    inner: T,
+    options: &'a Options,
+}
+
+impl<R: io::Read> io::Read for Told<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.options.progress.advance(count as u64);
+        Ok(count)
+    }
+}
+
+impl<W: Write> Write for Told<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.options.progress.advance(count as u64);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
