@@ -9,9 +9,13 @@ pub mod boot;
 pub mod console;
 pub mod enclave;
 mod error;
+mod hub;
+mod kernel;
 pub mod qemu;
+mod secure_module;
 pub mod vsock;
 
+pub use eif_build::bundle::Machine;
 pub use enclave::{Config, Enclave, Exit};
 pub use error::Error;
-pub use qemu::{Acceleration, Machine};
+pub use qemu::Acceleration;

@@ -1,22 +1,13 @@
-//! QEMU.
+//! QEMU as a child of this process: started with sockets and files in memory only, watched over QMP, ended with its owner.
 
-/// The shape of the machine that a kernel expects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Machine {
-    /// Devices on the command line and ACPI off, as Nitro does: the project's own kernel.
-    Cmdline,
-    /// Devices described by ACPI: Debian's kernel.
-    Acpi,
-}
+mod acceleration;
+mod arguments;
+mod process;
+mod qmp;
 
-/// What runs the guest's instructions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Acceleration {
-    /// The processor itself, through KVM.
-    Kvm,
-    /// QEMU's translator.
-    Tcg {
-        /// Why not KVM.
-        reason: String,
-    },
-}
+pub use acceleration::Acceleration;
+pub use arguments::Guest;
+pub use process::{Ended, Qemu};
+
+/// The program.
+pub(crate) const PROGRAM: &str = "qemu-system-x86_64";

@@ -56,26 +56,46 @@ pub struct Vsock {
 impl Vsock {
     /// Starts the device, and returns with it the socket to hand to QEMU.
     pub fn start(config: Config) -> Result<(Vsock, UnixStream), Error> {
-        let Config { cid, path, hub, dialler } = config;
-        let failed = |reason: &dyn Display| Error::Vsock { cid, reason: reason.to_string() };
+        let Config {
+            cid,
+            path,
+            hub,
+            dialler,
+        } = config;
+        let failed = |reason: &dyn Display| Error::Vsock {
+            cid,
+            reason: reason.to_string(),
+        };
         if path.as_os_str().len() + MAX_PORT_SUFFIX > MAX_SOCKET_PATH {
             let most = MAX_SOCKET_PATH - MAX_PORT_SUFFIX;
-            return Err(failed(&format!("{} is longer than {most} bytes: choose a shorter run directory", path.display())));
+            return Err(failed(&format!(
+                "{} is longer than {most} bytes: choose a shorter run directory",
+                path.display()
+            )));
         }
-        let listener = Listener::bind(&path).map_err(|error| failed(&format!("{}: {error}", path.display())))?;
-        let directory = Directory { dialler, path: path.clone(), hub };
+        let listener =
+            Listener::bind(&path).map_err(|error| failed(&format!("{}: {error}", path.display())))?;
+        let directory = Directory {
+            dialler,
+            path: path.clone(),
+            hub,
+        };
         let switch = Switch::new(cid, listener, directory).map_err(|error| failed(&error))?;
         let host_events = switch.as_raw_fd();
         let memory = GuestMemoryAtomic::new(GuestMemoryMmap::new());
         let device = Arc::new(Mutex::new(Device::new(cid, memory.clone(), switch)));
-        let mut daemon = VhostUserDaemon::new(format!("vsock-{cid}"), device, memory).map_err(|error| failed(&error))?;
+        let mut daemon =
+            VhostUserDaemon::new(format!("vsock-{cid}"), device, memory).map_err(|error| failed(&error))?;
         for worker in daemon.get_epoll_handlers() {
-            worker.register_listener(host_events, EventSet::IN, HOST_EVENT).map_err(|error| failed(&error))?;
+            worker
+                .register_listener(host_events, EventSet::IN, HOST_EVENT)
+                .map_err(|error| failed(&error))?;
         }
 
         // The daemon takes a connection from a listener only. This one is gone as soon as it has been used.
         let front_path = path.with_extension("vhost");
-        let socket = UnixListener::bind(&front_path).map_err(|error| failed(&format!("{}: {error}", front_path.display())))?;
+        let socket = UnixListener::bind(&front_path)
+            .map_err(|error| failed(&format!("{}: {error}", front_path.display())))?;
         let front = UnixStream::connect(&front_path);
         let _ = std::fs::remove_file(&front_path);
         let front = front.map_err(|error| failed(&error))?;

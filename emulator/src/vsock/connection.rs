@@ -63,7 +63,10 @@ pub struct Connection {
 impl Connection {
     /// One that the guest asked for with `request`, and that `socket` took.
     pub fn accepted(socket: UnixStream, request: &Header) -> Connection {
-        let address = Header { buf_alloc: BUF_ALLOC, ..request.reset() };
+        let address = Header {
+            buf_alloc: BUF_ALLOC,
+            ..request.reset()
+        };
         let mut connection = Connection::new(socket, address, Op::Response);
         connection.established = true;
         connection.guest_buf_alloc = request.buf_alloc;
@@ -73,7 +76,14 @@ impl Connection {
     /// One that a program of the host asks for: `address` has both ends' addresses and the socket type. It is established when the guest
     /// responds.
     pub fn requested(socket: UnixStream, address: Header) -> Connection {
-        Connection::new(socket, Header { buf_alloc: BUF_ALLOC, ..address }, Op::Request)
+        Connection::new(
+            socket,
+            Header {
+                buf_alloc: BUF_ALLOC,
+                ..address
+            },
+            Op::Request,
+        )
     }
 
     fn new(socket: UnixStream, address: Header, open: Op) -> Connection {
@@ -83,7 +93,10 @@ impl Connection {
             watching_for_room: false,
             address,
             established: false,
-            pending: Pending { open: Some(open), ..Pending::default() },
+            pending: Pending {
+                open: Some(open),
+                ..Pending::default()
+            },
             received: 0,
             forwarded: 0,
             forwarded_told: 0,
@@ -110,7 +123,10 @@ impl Connection {
 
     /// The reset that ends it.
     pub fn reset(&self) -> Header {
-        Header { op: Op::Reset as u16, ..self.address }
+        Header {
+            op: Op::Reset as u16,
+            ..self.address
+        }
     }
 
     /// Takes note of the guest's buffer space.
@@ -133,7 +149,8 @@ impl Connection {
 
     /// How many bytes the guest has room for.
     fn credit(&self) -> u32 {
-        self.guest_buf_alloc.saturating_sub(self.sent.wrapping_sub(self.guest_forwarded))
+        self.guest_buf_alloc
+            .saturating_sub(self.sent.wrapping_sub(self.guest_forwarded))
     }
 
     /// The guest accepted: tells the host's program, as Firecracker does.
@@ -288,7 +305,12 @@ impl Connection {
 
     /// Whether it has a packet without data for the guest now.
     pub fn has_control(&self) -> bool {
-        let Pending { open, credit_update, credit_request, shutdown } = self.pending;
+        let Pending {
+            open,
+            credit_update,
+            credit_request,
+            shutdown,
+        } = self.pending;
         open.is_some() || credit_update || credit_request || shutdown
     }
 
@@ -311,7 +333,10 @@ impl Connection {
         } else {
             Op::CreditUpdate
         };
-        Header { flags, ..self.header(op, 0) }
+        Header {
+            flags,
+            ..self.header(op, 0)
+        }
     }
 
     /// A header of this connection. Whichever it is, it tells the guest its credit.
@@ -321,12 +346,19 @@ impl Connection {
     fn header(&mut self, op: Op, len: u32) -> Header {
         self.pending.credit_update = false;
         self.forwarded_told = self.forwarded;
-        Header { op: op as u16, len, fwd_cnt: self.forwarded, ..self.address }
+        Header {
+            op: op as u16,
+            len,
+            fwd_cnt: self.forwarded,
+            ..self.address
+        }
     }
 
     fn may_read(&self) -> bool {
         let open = self.established && self.pending.open.is_none() && !self.at_end;
-        open && self.readable && self.guest_shutdown & SHUTDOWN_RECEIVE == 0 && (self.credit() > 0 || !self.credit_asked)
+        open && self.readable
+            && self.guest_shutdown & SHUTDOWN_RECEIVE == 0
+            && (self.credit() > 0 || !self.credit_asked)
     }
 
     /// How many bytes may be read for the guest now. Without credit none, and then the guest is asked for some, once.
@@ -343,7 +375,11 @@ impl Connection {
     }
 
     /// Reads into the buffers one after the other, and says how many bytes; 0 when there is nothing now, or nothing more at all.
-    pub fn read<'a, 'm: 'a>(&mut self, buffers: impl IntoIterator<Item = &'a Buffers<'m>>, room: usize) -> usize {
+    pub fn read<'a, 'm: 'a>(
+        &mut self,
+        buffers: impl IntoIterator<Item = &'a Buffers<'m>>,
+        room: usize,
+    ) -> usize {
         match ring::receive(self.socket.as_fd(), buffers) {
             Ok(read) if read > 0 => {
                 // Less than there was room for is all there was. An end that comes from now on is an event of its own.
@@ -381,5 +417,9 @@ pub enum End {
 fn send(socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
     use nix::sys::socket::{MsgFlags, send};
     use std::os::fd::AsRawFd;
-    Ok(send(socket.as_raw_fd(), bytes, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)?)
+    Ok(send(
+        socket.as_raw_fd(),
+        bytes,
+        MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
+    )?)
 }

@@ -19,12 +19,12 @@ const QUEUES: usize = 2;
 const QUEUE_SIZE: usize = 256;
 
 /// The event that [`Switch::poll_host`] has work: numbers up to [`QUEUES`] are taken by queues and by the end of the worker.
-pub const HOST_EVENT: u64 = QUEUES as u64 + 1;
+pub(super) const HOST_EVENT: u64 = QUEUES as u64 + 1;
 
 type Memory = GuestMemoryAtomic<GuestMemoryMmap>;
 
 /// The vsock device of one guest.
-pub struct Device {
+pub(super) struct Device {
     cid: u32,
     memory: Memory,
     switch: Switch,
@@ -32,7 +32,7 @@ pub struct Device {
 
 impl Device {
     /// The device of the guest `cid`, whose memory will appear in `memory`.
-    pub fn new(cid: u32, memory: Memory, switch: Switch) -> Device {
+    pub(super) fn new(cid: u32, memory: Memory, switch: Switch) -> Device {
         Device { cid, memory, switch }
     }
 
@@ -105,7 +105,11 @@ impl VhostUserBackendMut for Device {
     /// virtio 1.2, 5.10.4: `struct virtio_vsock_config` is the guest's CID, a little-endian u64.
     fn get_config(&self, offset: u32, size: u32) -> Vec<u8> {
         let config = u64::from(self.cid).to_le_bytes();
-        config.into_iter().skip(offset as usize).take(size as usize).collect()
+        config
+            .into_iter()
+            .skip(offset as usize)
+            .take(size as usize)
+            .collect()
     }
 
     fn update_memory(&mut self, memory: Memory) -> io::Result<()> {

@@ -21,7 +21,10 @@ impl Listener {
     /// Listens on `path`, which must not exist.
     pub fn bind(path: &Path) -> io::Result<Listener> {
         let socket = UnixListener::bind(path)?;
-        let listener = Listener { socket, path: path.to_owned() };
+        let listener = Listener {
+            socket,
+            path: path.to_owned(),
+        };
         listener.socket.set_nonblocking(true)?;
         Ok(listener)
     }
@@ -66,18 +69,28 @@ impl Knock {
     /// The port that it wants, when its line is whole. Nothing behind the line is read: that is for the guest.
     pub fn port(&mut self) -> io::Result<Option<u32>> {
         let mut bytes = [0; MAX_LINE];
-        let seen = match recv(self.stream.as_raw_fd(), &mut bytes, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT) {
+        let seen = match recv(
+            self.stream.as_raw_fd(),
+            &mut bytes,
+            MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT,
+        ) {
             Err(nix::errno::Errno::EAGAIN) => return Ok(None),
             seen => seen?,
         };
         let seen = bytes.get(..seen).unwrap_or_default();
         let Some(end) = seen.iter().position(|byte| *byte == b'\n') else {
             let hopeless = seen.is_empty() || seen.len() == MAX_LINE;
-            return if hopeless { Err(io::ErrorKind::InvalidData.into()) } else { Ok(None) };
+            return if hopeless {
+                Err(io::ErrorKind::InvalidData.into())
+            } else {
+                Ok(None)
+            };
         };
         let mut line = vec![0; end + 1];
         self.stream.read_exact(&mut line)?;
-        let port = std::str::from_utf8(&line).ok().and_then(|line| line.strip_prefix("CONNECT ")?.trim_end().parse().ok());
+        let port = std::str::from_utf8(&line)
+            .ok()
+            .and_then(|line| line.strip_prefix("CONNECT ")?.trim_end().parse().ok());
         port.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 

@@ -18,7 +18,9 @@ pub struct Buffers<'m> {
 impl<'m> Buffers<'m> {
     /// Buffers over memory of our own.
     pub fn over(bytes: &'m mut [u8]) -> Buffers<'m> {
-        Buffers { segments: vec![VolatileSlice::from(bytes)] }
+        Buffers {
+            segments: vec![VolatileSlice::from(bytes)],
+        }
     }
 
     /// Their length in bytes.
@@ -55,7 +57,9 @@ impl<'m> Buffers<'m> {
 
     /// Takes the first `len` bytes away and returns them.
     pub fn split_to(&mut self, len: usize) -> Buffers<'m> {
-        let mut front = Buffers { segments: self.segments.clone() };
+        let mut front = Buffers {
+            segments: self.segments.clone(),
+        };
         front.truncate(len);
         self.advance(len);
         front
@@ -74,7 +78,9 @@ impl<'m> Buffers<'m> {
 
     /// Copies as many bytes as fit to the front of `out`, and says how many.
     pub fn copy_to(&self, out: &mut [u8]) -> usize {
-        self.segments.iter().fold(0, |done, segment| done + segment.copy_to(out.get_mut(done..).unwrap_or_default()))
+        self.segments.iter().fold(0, |done, segment| {
+            done + segment.copy_to(out.get_mut(done..).unwrap_or_default())
+        })
     }
 
     /// Appends them all to `queue`.
@@ -100,13 +106,22 @@ impl<'m> Buffers<'m> {
         let mut vectors = Vectors::new([self]);
         // SAFETY: the message points to `vectors`, whose segments are mapped, readable guest memory of the given lengths for
         // as long as `self` lives. That the guest changes them meanwhile only changes what is sent.
-        let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &vectors.message(), libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT) };
+        let sent = unsafe {
+            libc::sendmsg(
+                socket.as_raw_fd(),
+                &vectors.message(),
+                libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT,
+            )
+        };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 }
 
 /// Fills the buffers one after the other with what a socket has, without waiting, and says with how much; 0 is its end.
-pub fn receive<'a, 'm: 'a>(socket: BorrowedFd<'_>, buffers: impl IntoIterator<Item = &'a Buffers<'m>>) -> io::Result<usize> {
+pub fn receive<'a, 'm: 'a>(
+    socket: BorrowedFd<'_>,
+    buffers: impl IntoIterator<Item = &'a Buffers<'m>>,
+) -> io::Result<usize> {
     let mut vectors = Vectors::new(buffers);
     // SAFETY: the message points to `vectors`, whose segments are mapped, writable guest memory of the given lengths for as
     // long as the buffers live; nothing in this program holds a reference into them.
@@ -119,7 +134,10 @@ struct Vectors(Vec<libc::iovec>);
 
 impl Vectors {
     fn new<'a, 'm: 'a>(buffers: impl IntoIterator<Item = &'a Buffers<'m>>) -> Vectors {
-        let segments = buffers.into_iter().flat_map(|buffers| &buffers.segments).take(MAX_SEGMENTS);
+        let segments = buffers
+            .into_iter()
+            .flat_map(|buffers| &buffers.segments)
+            .take(MAX_SEGMENTS);
         Vectors(
             segments
                 .map(|segment| libc::iovec {
@@ -198,7 +216,11 @@ fn gather<'m>(
     limit: usize,
     writable: bool,
 ) -> Option<Buffers<'m>> {
-    let access = if writable { Permissions::Write } else { Permissions::Read };
+    let access = if writable {
+        Permissions::Write
+    } else {
+        Permissions::Read
+    };
     let mut segments = Vec::new();
     let mut left = limit;
     for descriptor in chain.filter(|descriptor| descriptor.is_write_only() == writable) {

@@ -38,14 +38,20 @@ struct Ports {
 
 /// What a watched socket is: a connection, or (`guest` is [`PORT_ANY`]) a program that has yet to say which port it wants, or the listener.
 impl Ports {
-    const LISTENER: Ports = Ports { host: PORT_ANY, guest: PORT_ANY };
+    const LISTENER: Ports = Ports {
+        host: PORT_ANY,
+        guest: PORT_ANY,
+    };
 
     fn token(self) -> u64 {
         u64::from(self.guest) << 32 | u64::from(self.host)
     }
 
     fn from_token(token: u64) -> Ports {
-        Ports { host: token as u32, guest: (token >> 32) as u32 }
+        Ports {
+            host: token as u32,
+            guest: (token >> 32) as u32,
+        }
     }
 }
 
@@ -116,7 +122,9 @@ impl Switch {
 
     /// Takes one packet of the guest, header and data. One without a whole header is lost.
     pub fn take_packet(&mut self, mut packet: Buffers<'_>) {
-        let Some(header) = packet.read::<HEADER_SIZE>() else { return };
+        let Some(header) = packet.read::<HEADER_SIZE>() else {
+            return;
+        };
         let header = Header::parse(&header);
         // virtio 1.2, 5.10.4.2: "The guest_cid configuration field MUST be used as the source CID when sending outgoing packets." An
         // answer to another address would not reach who asked.
@@ -134,7 +142,10 @@ impl Switch {
             return Err(Violation("its socket type is not offered"));
         }
         let op = Op::from_number(header.op).ok_or(Violation("it names no operation"))?;
-        let ports = Ports { host: header.dst_port, guest: header.src_port };
+        let ports = Ports {
+            host: header.dst_port,
+            guest: header.src_port,
+        };
         if op == Op::Request {
             return self.accept_guest(ports, header);
         }
@@ -172,8 +183,10 @@ impl Switch {
         if !free || !matches!(header.dst_cid, HOST_CID | PARENT_CID) {
             return Err(Violation("it asks for a connection that cannot be"));
         }
-        let socket =
-            self.directory.connect(self.cid, ports.host).map_err(|_| Violation("nobody listens on the port it asks for"))?;
+        let socket = self
+            .directory
+            .connect(self.cid, ports.host)
+            .map_err(|_| Violation("nobody listens on the port it asks for"))?;
         let mut connection = Connection::accepted(socket, header);
         connection.note_credit(header)?;
         self.insert(ports, connection, ControlOperation::Add);
@@ -183,8 +196,15 @@ impl Switch {
     /// Answers a packet that broke the rules or fits no connection: the connection it names, if it is one, ends. A reset is never
     /// answered by a reset.
     fn refuse(&mut self, header: &Header) {
-        let ports = Ports { host: header.dst_port, guest: header.src_port };
-        if self.connections.get(&ports).is_some_and(|connection| connection.is_addressed_by(header)) {
+        let ports = Ports {
+            host: header.dst_port,
+            guest: header.src_port,
+        };
+        if self
+            .connections
+            .get(&ports)
+            .is_some_and(|connection| connection.is_addressed_by(header))
+        {
             self.remove(ports);
         }
         if header.op != Op::Reset as u16 {
@@ -200,7 +220,10 @@ impl Switch {
             let ports = Ports::from_token(event.data());
             match ports {
                 Ports::LISTENER => self.accept_programs(),
-                Ports { host: knock, guest: PORT_ANY } => self.hear_knock(knock),
+                Ports {
+                    host: knock,
+                    guest: PORT_ANY,
+                } => self.hear_knock(knock),
                 ports => self.note_event(ports, event.event_set()),
             }
         }
@@ -208,7 +231,9 @@ impl Switch {
     }
 
     fn note_event(&mut self, ports: Ports, event: EventSet) {
-        let Some(connection) = self.connections.get_mut(&ports) else { return };
+        let Some(connection) = self.connections.get_mut(&ports) else {
+            return;
+        };
         connection.note_readable(event.intersects(EventSet::READ_HANG_UP | EventSet::HANG_UP));
         if event.contains(EventSet::HANG_UP) {
             connection.note_hang_up();
@@ -224,7 +249,10 @@ impl Switch {
             match self.listener.accept() {
                 Ok(Some(knock)) => {
                     let port = self.next_port(PORT_ANY);
-                    let ports = Ports { host: port, guest: PORT_ANY };
+                    let ports = Ports {
+                        host: port,
+                        guest: PORT_ANY,
+                    };
                     if self.watch(ControlOperation::Add, knock.stream(), ports).is_ok() {
                         self.knocks.insert(port, knock);
                     }
@@ -235,13 +263,17 @@ impl Switch {
         }
         // No room here or in the process: whoever still waits is heard when a connection has ended.
         let event = EpollEvent::new(EventSet::IN, Ports::LISTENER.token());
-        self.listening = self.epoll.ctl(ControlOperation::Delete, self.listener.as_raw_fd(), event).is_err();
+        self.listening = self
+            .epoll
+            .ctl(ControlOperation::Delete, self.listener.as_raw_fd(), event)
+            .is_err();
     }
 
     fn listen(&mut self) -> io::Result<()> {
         if !self.listening {
             let event = EpollEvent::new(EventSet::IN, Ports::LISTENER.token());
-            self.epoll.ctl(ControlOperation::Add, self.listener.as_raw_fd(), event)?;
+            self.epoll
+                .ctl(ControlOperation::Add, self.listener.as_raw_fd(), event)?;
             self.listening = true;
         }
         Ok(())
@@ -249,7 +281,9 @@ impl Switch {
 
     /// A program of the host says which port of the guest it wants.
     fn hear_knock(&mut self, port: u32) {
-        let Some(mut knock) = self.knocks.remove(&port) else { return };
+        let Some(mut knock) = self.knocks.remove(&port) else {
+            return;
+        };
         let guest_port = match knock.port() {
             Ok(Some(guest_port)) if guest_port != PORT_ANY => guest_port,
             Ok(None) => {
@@ -262,7 +296,10 @@ impl Switch {
                 return;
             }
         };
-        let ports = Ports { host: self.next_port(guest_port), guest: guest_port };
+        let ports = Ports {
+            host: self.next_port(guest_port),
+            guest: guest_port,
+        };
         let address = Header {
             src_cid: PARENT_CID,
             dst_cid: u64::from(self.cid),
@@ -271,15 +308,25 @@ impl Switch {
             kind: STREAM,
             ..Header::default()
         };
-        self.insert(ports, Connection::requested(knock.into_stream(), address), ControlOperation::Modify);
+        self.insert(
+            ports,
+            Connection::requested(knock.into_stream(), address),
+            ControlOperation::Modify,
+        );
     }
 
     /// A port of the host that has no connection to `guest`, nor a program waiting.
     fn next_port(&mut self, guest: u32) -> u32 {
         loop {
             let port = self.next_host_port;
-            self.next_host_port = if port == PORT_ANY - 1 { FIRST_HOST_PORT } else { port + 1 };
-            if !self.knocks.contains_key(&port) && !self.connections.contains_key(&Ports { host: port, guest }) {
+            self.next_host_port = if port == PORT_ANY - 1 {
+                FIRST_HOST_PORT
+            } else {
+                port + 1
+            };
+            if !self.knocks.contains_key(&port)
+                && !self.connections.contains_key(&Ports { host: port, guest })
+            {
                 return port;
             }
         }
@@ -303,7 +350,9 @@ impl Switch {
 
     /// Brings the table up to date with a connection that something happened to.
     fn settle(&mut self, ports: Ports) {
-        let Some(connection) = self.connections.get_mut(&ports) else { return };
+        let Some(connection) = self.connections.get_mut(&ports) else {
+            return;
+        };
         if let Some(end) = connection.end() {
             if end == End::Reset {
                 self.resets.push_back(connection.reset());
@@ -318,7 +367,9 @@ impl Switch {
         if backlog != connection.watching_for_room {
             connection.watching_for_room = backlog;
             let event = watched(ports, backlog);
-            let _ = self.epoll.ctl(ControlOperation::Modify, connection.socket.as_raw_fd(), event);
+            let _ = self
+                .epoll
+                .ctl(ControlOperation::Modify, connection.socket.as_raw_fd(), event);
         }
     }
 
@@ -330,14 +381,20 @@ impl Switch {
     pub fn give_packets(&mut self, ring: &mut Ring<'_, '_>) -> bool {
         let mut any = false;
         while let Some(reset) = self.resets.front() {
-            let Some(chain) = take_header_room(ring) else { return any };
+            let Some(chain) = take_header_room(ring) else {
+                return any;
+            };
             give_header(ring, &chain, reset);
             self.resets.pop_front();
             any = true;
         }
         for _ in 0..self.turns.len() {
-            let Some(ports) = self.turns.pop_front() else { break };
-            let Some(connection) = self.connections.get_mut(&ports) else { continue };
+            let Some(ports) = self.turns.pop_front() else {
+                break;
+            };
+            let Some(connection) = self.connections.get_mut(&ports) else {
+                continue;
+            };
             let filled = take_turn(connection, ring);
             connection.queued = false;
             self.settle(ports);
@@ -383,7 +440,9 @@ fn give_header(ring: &mut Ring<'_, '_>, chain: &Chain<'_>, header: &Header) {
 fn take_turn(connection: &mut Connection, ring: &mut Ring<'_, '_>) -> bool {
     let credit = connection.readable_now() as usize;
     while connection.has_control() {
-        let Some(chain) = take_header_room(ring) else { return false };
+        let Some(chain) = take_header_room(ring) else {
+            return false;
+        };
         give_header(ring, &chain, &connection.next_control());
     }
     credit == 0 || send_data(connection, ring, credit)
@@ -401,7 +460,11 @@ fn send_data(connection: &mut Connection, ring: &mut Ring<'_, '_>, credit: usize
         room += chain.buffers.len();
         chains.push((header, chain));
     }
-    let read = if room == 0 { 0 } else { connection.read(chains.iter().map(|(_, chain)| &chain.buffers), room) };
+    let read = if room == 0 {
+        0
+    } else {
+        connection.read(chains.iter().map(|(_, chain)| &chain.buffers), room)
+    };
     let mut left = read;
     let mut given = 0;
     for (header, chain) in &chains {
