@@ -14,6 +14,8 @@ use contract::row::Expected;
 use eif_build::bundle::{Bundle, Machine, Store};
 use eif_build::digest::Digest;
 use eif_build::eif::Pcrs;
+use eif_build::image::Credentials;
+use eif_build::{ImageRef, Labels, Options};
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -144,8 +146,17 @@ impl Workshop {
     /// Builds exactly the expected image, whatever its tag points to now.
     async fn build(&self, image: &str, wanted: &Assignment, bundle: &Bundle, to: &Path) -> Result<Pcrs, String> {
         let digest: Digest = wanted.expected.image_digest.parse().map_err(text)?;
-        let _ = (image, bundle, to, digest, &self.blobs);
-        Err("not here yet".into())
+        let image: ImageRef = image.parse().map_err(text)?;
+        let options = Options {
+            credentials: Credentials::docker_default(),
+            ..Options::new(eif_build::image::Cache::new(self.blobs.clone()))
+        };
+        let built = eif_build::build(&image.with_digest(digest), bundle, &Labels::default(), &options, to).await;
+        let built = built.map_err(text)?;
+        if built.size > self.eif_bytes {
+            return Err(too_large(built.size, self.eif_bytes));
+        }
+        Ok(built.pcrs)
     }
 
     async fn fetch(&self, uri: &str, to: &Path) -> Result<Pcrs, String> {
@@ -182,6 +193,10 @@ fn failed(source: &Source, problem: impl Display) -> Error {
 fn name(source: &Source) -> String {
     let (Source::Image(name) | Source::Eif(name)) = source;
     printable(name, 256)
+}
+
+fn too_large(bytes: u64, limit: u64) -> String {
+    format!("its EIF has {bytes} bytes; this host takes {limit} (limits.eif_bytes)")
 }
 
 fn text(error: impl Display) -> String {

@@ -111,34 +111,31 @@ fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Error> {
-    // The holder has a log and a runtime of its own, and writes nothing to where it was started from.
-    if let Command::Hold { dir } = command {
-        return holder::hold(Emulator, &dir);
+    match command {
+        // The holder has a log and a runtime of its own, and writes nothing to where it was started from.
+        Command::Hold { dir } => holder::hold(Emulator, &dir),
+        Command::Daemon { config } => complete(daemon::run(Config::read(&config)?)),
+        Command::List { place, json } => complete(command::list(&place.open()?, json)),
+        Command::Console { place, enclave, follow } => complete(command::console(&place.open()?, &enclave, follow)),
+        Command::Logs { place, enclave, follow } => complete(command::logs(&place.open()?, &enclave, follow)),
+        Command::Stop { place, enclave, all: _, grace } => {
+            let (place, grace) = (place.open()?, Duration::from_secs(grace.into()));
+            match enclave {
+                Some(enclave) => complete(command::stop(&place, &enclave, grace)),
+                None => complete(command::stop_all(&place, grace)),
+            }
+        }
+        Command::Run { place, options, json } => complete(command::run(&place.open()?, &options, json)),
     }
+}
+
+fn complete(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| Error::Io { what: "start the runtime".into(), source })?;
-    let done = runtime.block_on(async_command(command));
+    let done = runtime.block_on(work);
     // What still hashes or compresses on a thread is given up, not waited for.
     runtime.shutdown_background();
     done
-}
-
-async fn async_command(command: Command) -> Result<(), Error> {
-    match command {
-        Command::Daemon { config } => daemon::run(Config::read(&config)?).await,
-        Command::Hold { dir } => holder::hold(Emulator, &dir),
-        Command::List { place, json } => command::list(&place.open()?, json).await,
-        Command::Console { place, enclave, follow } => command::console(&place.open()?, &enclave, follow).await,
-        Command::Logs { place, enclave, follow } => command::logs(&place.open()?, &enclave, follow).await,
-        Command::Stop { place, enclave, all: _, grace } => {
-            let (place, grace) = (place.open()?, Duration::from_secs(grace.into()));
-            match enclave {
-                Some(enclave) => command::stop(&place, &enclave, grace).await,
-                None => command::stop_all(&place, grace).await,
-            }
-        }
-        Command::Run { place, options, json } => command::run(&place.open()?, &options, json).await,
-    }
 }

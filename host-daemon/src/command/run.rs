@@ -1,7 +1,6 @@
 //! `treza-host run`: an enclave outside any row. Nothing is reported of it.
 
 use crate::Error;
-use crate::driver::Driver;
 use crate::driver::Emulator;
 use crate::enclave_dir::{EnclaveDir, Spec};
 use crate::holding::Holding;

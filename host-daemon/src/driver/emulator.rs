@@ -6,8 +6,10 @@ use crate::enclave_dir::{EnclaveDir, Ended, Spec};
 use crate::files::text_tail;
 use contract::fault::printable;
 use eif_build::bundle::Machine;
+use nsm::development::Authority;
 use emulator::{Acceleration, Config, Exit};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -26,7 +28,9 @@ impl Driver for Emulator {
     type Enclave = emulator::Enclave;
 
     fn launch(&self, dir: &EnclaveDir, spec: &Spec) -> Result<emulator::Enclave, Error> {
+        let authority = Authority::open(&spec.development_ca);
         let config = Config {
+            authority: Arc::new(authority.map_err(|error| Error::NotStarted(error.to_string()))?),
             eif: dir.image(),
             machine: match spec.machine {
                 Machine::Cmdline => emulator::Machine::Cmdline,
