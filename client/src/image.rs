@@ -3,8 +3,11 @@
 use crate::refusal::{Code, Refusal};
 use attestation::Pcr;
 use contract::fault::printable;
+use eif_build::ImageRef;
 use eif_build::bundle::{self, Bundle, Store};
 use eif_build::digest::DigestError;
+use eif_build::eif::Pcrs;
+use eif_build::image::{Cache, Credentials};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -38,9 +41,20 @@ pub enum Error {
     /// The bundle cannot be opened.
     #[error("cannot open the bundle: {0}")]
     Bundle(#[from] bundle::Error),
-    /// Not measured.
-    #[error("cannot measure {0}")]
-    Unmeasured(String),
+    /// The image cannot be fetched or measured.
+    #[error("cannot measure the image: {0}")]
+    Image(#[from] eif_build::Error),
+}
+
+impl Error {
+    /// Whether the image or the bundle is refused for what it is; otherwise it may succeed later.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Bundle(_) => false,
+            Self::Image(error) => error.is_refusal(),
+        }
+    }
 }
 
 impl Folders {
@@ -82,6 +96,21 @@ impl Folders {
             .or_else(beside)
             .unwrap_or_else(|| "bundles".into())
     }
+
+    /// The folder of fetched images: as named, else as the XDG base directory specification has it.
+    fn cache(&self) -> PathBuf {
+        let set = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let home = || set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+        let beneath = || Some(home()?.join("treza"));
+        self.cache
+            .clone()
+            .or_else(beneath)
+            .unwrap_or_else(|| std::env::temp_dir().join("treza"))
+    }
 }
 
 fn unknown(bundle: &str, store: &Store, problem: impl std::fmt::Display) -> Refusal {
@@ -97,9 +126,42 @@ fn unknown(bundle: &str, store: &Store, problem: impl std::fmt::Display) -> Refu
 }
 
 /// Fetches the image, checks its digest and measures it with `bundle`.
-pub(crate) async fn measure(reference: &str, bundle: &Bundle, folders: &Folders) -> Result<Measured, Error> {
-    Err(Error::Unmeasured(format!(
-        "{reference} {} {folders:?}",
-        bundle.digest()
-    )))
+///
+/// # Errors
+/// [`Refusal`] with code `bad_input` for a reference without a digest, [`Error`] for an image that cannot be fetched
+/// or measured.
+pub(crate) async fn measure(
+    reference: &str,
+    bundle: &Bundle,
+    folders: &Folders,
+) -> Result<Measured, crate::options::Error> {
+    let image: ImageRef = reference
+        .parse()
+        .map_err(|error: eif_build::image::Error| Error::Image(error.into()))?;
+    if image.digest().is_none() {
+        return Err(Refusal::new(
+            Code::BadInput,
+            "--image",
+            format!(
+                "{}, which may be moved to another image",
+                printable(reference, 200)
+            ),
+            "its digest too, NAME@sha256:…",
+        )
+        .into());
+    }
+    let options = eif_build::Options {
+        credentials: Credentials::docker_default(),
+        ..eif_build::Options::new(Cache::new(folders.cache()))
+    };
+    let measurement = eif_build::measure(&image, bundle, &options)
+        .await
+        .map_err(Error::from)?;
+    let Pcrs { pcr0, pcr1, pcr2, .. } = measurement.pcrs;
+    Ok(Measured {
+        digest: measurement.image_digest.to_string(),
+        bundle: measurement.bundle.to_string(),
+        pcrs: (0..).zip([pcr0.0, pcr1.0, pcr2.0]).collect(),
+        nsm: measurement.description.nsm,
+    })
 }

@@ -77,12 +77,23 @@ pub enum Error {
 }
 
 impl Error {
-    /// The stable, machine-readable spelling: the refusal's, or "could_not".
+    /// The stable, machine-readable spelling: the refusal's, "bad_input" for an image that is refused, "could_not".
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.code.as_str(),
+            Self::Image(error) if error.is_refusal() => Code::BadInput.as_str(),
             Self::Input(_) | Self::Image(_) => "could_not",
+        }
+    }
+
+    /// Whether something is refused for what it is; otherwise nothing was decided.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Input(_) => false,
+            Self::Image(error) => error.is_refusal(),
         }
     }
 }

@@ -38,7 +38,7 @@ struct Json {
 pub fn exit_code<T>(outcome: &Result<T, Error>) -> u8 {
     match outcome {
         Ok(_) => 0,
-        Err(Error::Refused(_)) => 2,
+        Err(error) if error.is_refusal() => 2,
         Err(_) => 1,
     }
 }
@@ -141,6 +141,7 @@ pub fn text_of(outcome: &Outcome) -> String {
             table.add_row(["expected", &refusal.expected]);
             format!("REFUSED\n{table}")
         }
+        Err(error) if error.is_refusal() => format!("REFUSED: {error}"),
         Err(error) => format!("NOT DECIDED: {error}"),
     }
 }
