@@ -78,7 +78,10 @@ mod tests {
         let over = (MAX_FRAME as u32 + 1).to_be_bytes().to_vec();
         assert!(matches!(answered(over).await, Err(AgentError::Malformed(_))));
         assert!(matches!(answered(vec![0, 0]).await, Err(AgentError::TimedOut(_))));
-        assert!(matches!(answered(vec![0, 0, 0, 1, 0xff]).await, Err(AgentError::Malformed(_))));
+        assert!(matches!(
+            answered(vec![0, 0, 0, 1, 0xff]).await,
+            Err(AgentError::Malformed(_))
+        ));
         let refused = Answer::Refused(Refusal::Internal, "\u{1b}[2J".repeat(1000)).to_frame();
         let error = answered(refused).await.unwrap_err().to_string();
         assert!(error.len() < 1000 && !error.contains('\u{1b}'), "{error}");

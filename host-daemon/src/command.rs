@@ -16,10 +16,19 @@ use crate::state_dir::StateDir;
 use contract::fault::printable;
 use std::path::PathBuf;
 
-/// The state directory that is used where none is named: `treza` in XDG_STATE_HOME, or in `~/.local/state`.
+/// The state directory that is used where none is named: where `treza local` has its host, `host` in TREZA_STATE_DIR,
+/// in `treza` in XDG_STATE_HOME, or in `~/.local/state/treza`.
 pub fn default_state_dir() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".local/state");
-    std::env::var_os("XDG_STATE_HOME").map_or_else(home, PathBuf::from).join("treza")
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    let home = || {
+        variable("HOME")
+            .unwrap_or_else(|| "/root".into())
+            .join(".local/state")
+    };
+    let local = variable("TREZA_STATE_DIR");
+    local
+        .unwrap_or_else(|| variable("XDG_STATE_HOME").unwrap_or_else(home).join("treza"))
+        .join("host")
 }
 
 /// The enclave of this name: a row's id, or a vsock address.
@@ -28,5 +37,7 @@ fn find(state_dir: &StateDir, name: &str) -> Result<EnclaveDir, Error> {
     let is_owner = |dir: &&EnclaveDir| dir.owner().is_some_and(|(id, _)| id.as_str() == name);
     let is_cid = |dir: &&EnclaveDir| dir.path().file_name().is_some_and(|cid| cid == name);
     let found = all.iter().find(is_owner).or_else(|| all.iter().find(is_cid));
-    found.cloned().ok_or_else(|| Error::NoSuchEnclave(printable(name, 64)))
+    found
+        .cloned()
+        .ok_or_else(|| Error::NoSuchEnclave(printable(name, 64)))
 }

@@ -116,7 +116,10 @@ fn default_report() -> u64 {
 impl Config {
     /// Reads and checks the file at `path`.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let wrong = |problem: String| Error::Config { path: path.to_owned(), problem };
+        let wrong = |problem: String| Error::Config {
+            path: path.to_owned(),
+            problem,
+        };
         let bytes = read_bounded(path, 64 * 1024).map_err(|error| wrong(error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))?;
         Self::parse(&text).map_err(wrong)
@@ -155,7 +158,9 @@ impl Config {
 
     /// The directory of the development CA.
     pub fn development_ca(&self) -> PathBuf {
-        self.development_ca.clone().unwrap_or_else(|| self.state_dir.join("ca"))
+        self.development_ca
+            .clone()
+            .unwrap_or_else(|| self.state_dir.join("ca"))
     }
 
     /// The time between two looks at the table.
@@ -172,7 +177,10 @@ impl Config {
     pub fn roots(&self) -> Result<Vec<Root>, Error> {
         let mut roots = vec![Root::aws_nitro()];
         for path in &self.trust_roots {
-            let wrong = |problem: String| Error::Config { path: path.clone(), problem };
+            let wrong = |problem: String| Error::Config {
+                path: path.clone(),
+                problem,
+            };
             let bytes = read_bounded(path, 64 * 1024).map_err(|error| wrong(error.to_string()))?;
             let pem = String::from_utf8_lossy(&bytes);
             roots.push(Root::from_pem(&pem).map_err(|error| wrong(error.to_string()))?);

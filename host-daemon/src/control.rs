@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader,
+};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -82,7 +84,10 @@ impl Status {
 
 /// Asks the holder of the enclave in `dir`, and waits at most `limit` for its answer.
 pub async fn ask(dir: &EnclaveDir, request: &Request, limit: Duration) -> Result<Answer, Error> {
-    let holder = |problem: String| Error::Holder { dir: dir.path().to_owned(), problem };
+    let holder = |problem: String| Error::Holder {
+        dir: dir.path().to_owned(),
+        problem,
+    };
     let exchange = async {
         let mut stream = UnixStream::connect(dir.control()).await?;
         write_line(&mut stream, request).await?;
@@ -155,7 +160,9 @@ mod tests {
     async fn words_read_as_they_are_written() {
         for request in [
             Request::Status {},
-            Request::Launch { message: vec![0, 255] },
+            Request::Launch {
+                message: vec![0, 255],
+            },
             Request::Wait {},
             Request::Stop {},
             Request::Console { from: 7 },
@@ -164,7 +171,10 @@ mod tests {
             write_line(&mut line, &request).await.unwrap();
             assert_eq!(read(&line).await.unwrap(), Some(request));
         }
-        let endpoint = Endpoint { port: 80, address: "127.0.0.1:4000".into() };
+        let endpoint = Endpoint {
+            port: 80,
+            address: "127.0.0.1:4000".into(),
+        };
         let status = Status {
             module_id: "i-1-enc2".into(),
             acceleration: "kvm".into(),
@@ -174,7 +184,11 @@ mod tests {
             Answer::Status(status),
             Answer::Launched(vec![endpoint]),
             Answer::Stopped,
-            Answer::Console { next: 3, bytes: vec![0x1b], ended: true },
+            Answer::Console {
+                next: 3,
+                bytes: vec![0x1b],
+                ended: true,
+            },
             Answer::Error("no".into()),
         ] {
             let mut line = Vec::new();
@@ -185,7 +199,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_word_is_refused() {
-        for bad in ["\n", "{}\n", "{\"op\":\"status\",\"more\":1}\n", "{\"op\":\"status\"}"] {
+        for bad in [
+            "\n",
+            "{}\n",
+            "{\"op\":\"status\",\"more\":1}\n",
+            "{\"op\":\"status\"}",
+        ] {
             assert!(read(bad.as_bytes()).await.is_err(), "{bad:?}");
         }
         assert!(read(&vec![b'x'; MAX_LINE as usize + 10]).await.is_err());

@@ -54,13 +54,19 @@ pub async fn run(config: Config) -> Result<(), Error> {
 
 /// This program's own file, which holders are started from.
 pub(crate) fn program() -> Result<PathBuf, Error> {
-    std::env::current_exe().map_err(|source| Error::Io { what: "find this program's own file".into(), source })
+    std::env::current_exe().map_err(|source| Error::Io {
+        what: "find this program's own file".into(),
+        source,
+    })
 }
 
 /// The emulator's own root. To configure the emulator is to say that its enclaves may stand on it.
 fn development_root(config: &Config) -> Result<Root, Error> {
     let path = config.development_ca();
-    let wrong = |problem: String| Error::Config { path: path.clone(), problem };
+    let wrong = |problem: String| Error::Config {
+        path: path.clone(),
+        problem,
+    };
     let authority = Authority::open(&path).map_err(|error| wrong(error.to_string()))?;
     Root::from_der(authority.certificate()).map_err(|error| wrong(error.to_string()))
 }

@@ -1,8 +1,8 @@
 //! The decision: what the table wants of this host for one row, what runs, and what is to be done about it.
 
 use crate::ledger::Launch;
-use contract::row::{Expected, Row};
 use contract::request::EnclaveRequest;
+use contract::row::{Expected, Row};
 use contract::{RecordId, Status, fault};
 
 /// What the table wants of this host for one row.
@@ -53,11 +53,18 @@ pub struct Assignment {
 /// What the host `instance_id` of `region` has to do for `row`.
 pub fn want(row: &Row, instance_id: &str, region: &str) -> Want {
     let mine = row.host_id.as_deref() == Some(instance_id);
-    let waits = matches!(row.status, Status::Pausing | Status::PendingDestroy | Status::Destroying);
+    let waits = matches!(
+        row.status,
+        Status::Pausing | Status::PendingDestroy | Status::Destroying
+    );
     if mine && waits {
-        return Want::Stopped { generation: row.generation };
+        return Want::Stopped {
+            generation: row.generation,
+        };
     }
-    let expected = row.current_expectation().filter(|expected| expected.instance_id == instance_id);
+    let expected = row
+        .current_expectation()
+        .filter(|expected| expected.instance_id == instance_id);
     let Some(expected) = expected.filter(|_| mine && row.status.wants_enclave()) else {
         return Want::Nothing;
     };
@@ -65,9 +72,17 @@ pub fn want(row: &Row, instance_id: &str, region: &str) -> Want {
     match EnclaveRequest::read(&row.item, region) {
         Ok(request) => {
             let (id, expected) = (row.id.clone(), expected.clone());
-            Want::Enclave(Box::new(Assignment { id, launch, expected, request }))
+            Want::Enclave(Box::new(Assignment {
+                id,
+                launch,
+                expected,
+                request,
+            }))
         }
-        Err(faults) => Want::Impossible { launch, reason: fault::describe(&faults) },
+        Err(faults) => Want::Impossible {
+            launch,
+            reason: fault::describe(&faults),
+        },
     }
 }
 
@@ -106,7 +121,9 @@ pub struct Have<'a> {
 /// What is to be done.
 pub fn decide(want: &Want, have: Have<'_>) -> Action {
     match (want, have.running) {
-        (Want::Enclave(wanted), Some(running)) if *running == wanted.launch && have.failed != Some(running) => {
+        (Want::Enclave(wanted), Some(running))
+            if *running == wanted.launch && have.failed != Some(running) =>
+        {
             Action::Watch
         }
         (_, Some(_)) => Action::Stop,
@@ -140,7 +157,10 @@ pub(crate) mod tests {
     }
 
     fn launch(generation: u64) -> Launch {
-        Launch { generation, sequence: Some(format!("{generation}00")) }
+        Launch {
+            generation,
+            sequence: Some(format!("{generation}00")),
+        }
     }
 
     #[test]
@@ -149,7 +169,9 @@ pub(crate) mod tests {
             let wanted = want(&row(status.as_str(), ME, 2, 2), ME, "us-west-2");
             match status {
                 Status::Deploying | Status::Deployed | Status::Resuming => {
-                    let Want::Enclave(assignment) = wanted else { panic!("{status}: {wanted:?}") };
+                    let Want::Enclave(assignment) = wanted else {
+                        panic!("{status}: {wanted:?}")
+                    };
                     assert_eq!(assignment.launch, launch(2));
                 }
                 Status::Pausing | Status::PendingDestroy | Status::Destroying => {
@@ -157,10 +179,20 @@ pub(crate) mod tests {
                 }
                 _ => assert_eq!(wanted, Want::Nothing, "{status}"),
             }
-            assert_eq!(want(&row(status.as_str(), OTHER, 2, 2), ME, "us-west-2"), Want::Nothing);
-            assert_eq!(want(&row(status.as_str(), ME, 2, 2), OTHER, "us-west-2"), Want::Nothing);
+            assert_eq!(
+                want(&row(status.as_str(), OTHER, 2, 2), ME, "us-west-2"),
+                Want::Nothing
+            );
+            assert_eq!(
+                want(&row(status.as_str(), ME, 2, 2), OTHER, "us-west-2"),
+                Want::Nothing
+            );
         }
-        assert_eq!(want(&row("RESUMING", ME, 3, 2), ME, "us-west-2"), Want::Nothing, "expectation of the last turn");
+        assert_eq!(
+            want(&row("RESUMING", ME, 3, 2), ME, "us-west-2"),
+            Want::Nothing,
+            "expectation of the last turn"
+        );
     }
 
     #[test]
@@ -168,15 +200,22 @@ pub(crate) mod tests {
         let mut attributes = row("DEPLOYING", ME, 2, 2).item.into_inner();
         attributes.remove("configuration");
         let row = Row::read(item::Item::from(attributes)).unwrap();
-        let Want::Impossible { reason, .. } = want(&row, ME, "us-west-2") else { panic!() };
+        let Want::Impossible { reason, .. } = want(&row, ME, "us-west-2") else {
+            panic!()
+        };
         assert!(reason.contains("configuration"), "{reason}");
     }
 
     #[test]
     fn decisions() {
-        let Want::Enclave(second) = want(&row("DEPLOYING", ME, 2, 2), ME, "us-west-2") else { panic!() };
+        let Want::Enclave(second) = want(&row("DEPLOYING", ME, 2, 2), ME, "us-west-2") else {
+            panic!()
+        };
         let enclave = Want::Enclave(second);
-        let impossible = Want::Impossible { launch: launch(2), reason: "x".into() };
+        let impossible = Want::Impossible {
+            launch: launch(2),
+            reason: "x".into(),
+        };
         let stopped = Want::Stopped { generation: 2 };
         // running, in the ledger, failed
         let (none, first, second) = (None, Some(1), Some(2));
@@ -203,7 +242,11 @@ pub(crate) mod tests {
             (&Want::Nothing, second, second, none, Action::Stop),
         ] {
             let [running, launched, failed] = [running, launched, failed].map(|n: Option<u64>| n.map(launch));
-            let have = Have { running: running.as_ref(), launched: launched.as_ref(), failed: failed.as_ref() };
+            let have = Have {
+                running: running.as_ref(),
+                launched: launched.as_ref(),
+                failed: failed.as_ref(),
+            };
             assert_eq!(decide(wanted, have), action, "{wanted:?} {have:?}");
         }
     }

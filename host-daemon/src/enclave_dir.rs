@@ -153,7 +153,8 @@ impl EnclaveDir {
 
     /// How it ended, as the holder said; where it said nothing, that.
     pub fn ended(&self) -> Ended {
-        self.read_json("ended.json").unwrap_or_else(|_| Ended::without_a_word())
+        self.read_json("ended.json")
+            .unwrap_or_else(|_| Ended::without_a_word())
     }
 
     /// Says how it ended.
@@ -170,7 +171,12 @@ impl EnclaveDir {
     /// Takes the holder's lock; `None` if a holder lives. The lock lasts as long as the file that is returned.
     pub fn lock(&self) -> Result<Option<File>, Error> {
         let path = self.path.join("lock");
-        let open = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let open = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path);
         let file = open.map_err(Error::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
@@ -189,7 +195,10 @@ impl EnclaveDir {
                 None if tries < 20 => std::thread::sleep(Duration::from_millis(10)),
                 None => {
                     let problem = "another process is its holder".into();
-                    return Err(Error::Holder { dir: self.path.clone(), problem });
+                    return Err(Error::Holder {
+                        dir: self.path.clone(),
+                        problem,
+                    });
                 }
             }
             tries += 1;
@@ -230,7 +239,10 @@ impl EnclaveDir {
         // Held to the end: a holder that is just starting finds the lock taken, or the directory gone.
         let Some(_lock) = self.lock()? else {
             let problem = "it lives; stop it before its directory is removed".into();
-            return Err(Error::Holder { dir: self.path.clone(), problem });
+            return Err(Error::Holder {
+                dir: self.path.clone(),
+                problem,
+            });
         };
         match fs::remove_dir_all(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -258,7 +270,10 @@ impl EnclaveDir {
     fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<T, Error> {
         let path = self.path.join(name);
         let bytes = read_bounded(&path, MAX_FILE).map_err(Error::io("read", &path))?;
-        serde_json::from_slice(&bytes).map_err(|error| Error::Damaged { path, problem: error.to_string() })
+        serde_json::from_slice(&bytes).map_err(|error| Error::Damaged {
+            path,
+            problem: error.to_string(),
+        })
     }
 
     fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Error> {
@@ -273,9 +288,15 @@ mod tests {
     use super::*;
 
     pub(crate) fn spec() -> Spec {
-        let launch = Launch { generation: 2, sequence: None };
+        let launch = Launch {
+            generation: 2,
+            sequence: None,
+        };
         Spec {
-            owner: Some(Owner { record_id: "enc_1".into(), launch }),
+            owner: Some(Owner {
+                record_id: "enc_1".into(),
+                launch,
+            }),
             cid: 16,
             machine: Machine::Cmdline,
             memory_mib: 256,

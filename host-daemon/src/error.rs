@@ -72,7 +72,9 @@ pub enum Error {
         bundle: String,
     },
     /// Too little memory, before anything is launched.
-    #[error("{asked_mib} MiB of memory is too little for an EIF of {eif_mib} MiB: ask for at least {least_mib} MiB (4 times the EIF)")]
+    #[error(
+        "{asked_mib} MiB of memory is too little for an EIF of {eif_mib} MiB: ask for at least {least_mib} MiB (4 times the EIF)"
+    )]
     Memory {
         /// Asked for, in MiB.
         asked_mib: u64,
@@ -85,7 +87,9 @@ pub enum Error {
     #[error("{0} CPUs cannot be given to an enclave: ask for 1 to 32")]
     Cpus(u32),
     /// The host runs as many enclaves as it may.
-    #[error("this host runs {0} enclaves already, as many as its limits.enclaves allows: end one or raise the limit")]
+    #[error(
+        "this host runs {0} enclaves already, as many as its limits.enclaves allows: end one or raise the limit"
+    )]
     Full(usize),
     /// No enclave of this name.
     #[error("no enclave {0:?} on this host: `treza-host list` names those that there are, by row and by CID")]

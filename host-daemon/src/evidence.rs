@@ -40,20 +40,39 @@ where
 {
     let expectation = expectation(assignment, expected)?;
     let nonce = expectation.nonces.first().cloned().unwrap_or_default();
-    let asked = |source| Error::Agent { asked: "for evidence", source };
-    let answer = agent::ask(stream, &Request::Challenge(nonce), ANSWER_LIMIT).await.map_err(asked)?;
+    let asked = |source| Error::Agent {
+        asked: "for evidence",
+        source,
+    };
+    let answer = agent::ask(stream, &Request::Challenge(nonce), ANSWER_LIMIT)
+        .await
+        .map_err(asked)?;
     let Answer::Evidence { statement, document } = answer else {
         return Err(asked(AgentError::Unexpected));
     };
     let verified = verify(&statement, &document, &expectation, roots, SystemTime::now())
         .map_err(|refusal| Error::Evidence(refusal.to_string()))?;
-    Ok(Evidence { statement, document, said: verified.statement })
+    Ok(Evidence {
+        statement,
+        document,
+        said: verified.statement,
+    })
 }
 
 /// What the pipeline worked out, and of its challenges the present one alone: it is the one that is asked with.
 fn expectation(assignment: &Assignment, expected: &Expected) -> Result<Expectation, Error> {
-    let present = Expected { previous_challenge: None, ..expected.clone() };
-    let expectation = Expectation::of(&present, &assignment.id)
-        .map_err(|faults| Error::Evidence(format!("the row's expectation does not read: {}", describe(&faults))))?;
-    Ok(Expectation { allow_debug: assignment.request.debug, ..expectation })
+    let present = Expected {
+        previous_challenge: None,
+        ..expected.clone()
+    };
+    let expectation = Expectation::of(&present, &assignment.id).map_err(|faults| {
+        Error::Evidence(format!(
+            "the row's expectation does not read: {}",
+            describe(&faults)
+        ))
+    })?;
+    Ok(Expectation {
+        allow_debug: assignment.request.debug,
+        ..expectation
+    })
 }

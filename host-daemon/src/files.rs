@@ -20,7 +20,12 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = path.with_extension("new");
     let write = || {
         let mut options = File::options();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        let mut file = options
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
@@ -37,7 +42,10 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     io::Read::read_to_end(&mut io::Read::take(File::open(path)?, limit + 1), &mut bytes)?;
     if bytes.len() as u64 > limit {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("more than {limit} bytes")));
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("more than {limit} bytes"),
+        ));
     }
     Ok(bytes)
 }
@@ -62,9 +70,18 @@ pub(crate) struct RotatingLog {
 impl RotatingLog {
     /// Goes on with the log at `path`, or begins it.
     pub(crate) fn open(path: PathBuf, limit: u64) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).mode(0o600).open(&path)?;
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)?;
         let written = file.metadata()?.len();
-        Ok(Self { path, limit, file, written })
+        Ok(Self {
+            path,
+            limit,
+            file,
+            written,
+        })
     }
 
     /// The file before the one at `path`.

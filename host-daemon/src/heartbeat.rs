@@ -45,7 +45,9 @@ impl HubListener {
     pub fn bind(hub: &Path) -> Result<Self, Error> {
         let path = hub.join(format!("{HEARTBEAT}.sock"));
         remove_if_there(&path)?;
-        UnixListener::bind(&path).map(Self).map_err(Error::io("listen on", &path))
+        UnixListener::bind(&path)
+            .map(Self)
+            .map_err(Error::io("listen on", &path))
     }
 }
 
@@ -82,7 +84,10 @@ impl Heartbeats {
     /// Begins to wait for the heartbeat of an enclave: to be called before it is started.
     pub fn expect(&self, cid: u32) -> Expected {
         let (sender, receiver) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(cid, sender);
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(cid, sender);
         Expected(receiver)
     }
 
@@ -91,7 +96,9 @@ impl Heartbeats {
     pub async fn serve<L: Listener>(self, listener: L) {
         let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
-            let Ok(place) = free.clone().acquire_owned().await else { return };
+            let Ok(place) = free.clone().acquire_owned().await else {
+                return;
+            };
             let stream = match listener.accept().await {
                 Ok(stream) => stream,
                 Err(error) => {
@@ -117,7 +124,11 @@ impl Heartbeats {
             return Err(io::ErrorKind::InvalidData.into());
         }
         stream.write_all(&[HEARTBEAT_BYTE]).await?;
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&cid);
+        let waiting = self
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&cid);
         if let Some(waiting) = waiting {
             let _ = waiting.send(());
         }
@@ -156,7 +167,9 @@ mod tests {
 
         /// Sends these bytes and returns what comes back before the connection closes.
         async fn send(&self, bytes: &[u8]) -> Vec<u8> {
-            let mut stream = UnixStream::connect(self.dir.path().join("9000.sock")).await.unwrap();
+            let mut stream = UnixStream::connect(self.dir.path().join("9000.sock"))
+                .await
+                .unwrap();
             stream.write_all(bytes).await.unwrap();
             stream.shutdown().await.unwrap();
             let mut back = Vec::new();

@@ -17,7 +17,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
-use tokio::io::BufReader;
+use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -43,7 +43,11 @@ pub fn hold<D: Driver>(driver: D, path: &Path) -> Result<(), Error> {
     log_to(&dir)?;
     let ended = match start(driver, &dir) {
         Ok(ended) => ended,
-        Err(error) => Ended { not_started: true, how: error.to_string(), ..Ended::without_a_word() },
+        Err(error) => Ended {
+            not_started: true,
+            how: error.to_string(),
+            ..Ended::without_a_word()
+        },
     };
     tracing::info!(how = ended.how, "ended");
     dir.write_ended(&ended)?;
@@ -53,7 +57,10 @@ pub fn hold<D: Driver>(driver: D, path: &Path) -> Result<(), Error> {
 fn log_to(dir: &EnclaveDir) -> Result<(), Error> {
     let path = dir.holder_log();
     let log = RotatingLog::open(path.clone(), HOLDER_LOG_BYTES).map_err(Error::io("open", &path))?;
-    tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(log)).init();
+    tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(Mutex::new(log))
+        .init();
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     Ok(())
 }
@@ -67,7 +74,14 @@ fn start<D: Driver>(driver: D, dir: &EnclaveDir) -> Result<Ended, Error> {
         let listener = UnixListener::bind(dir.control()).map_err(Error::io("listen on", &dir.control()))?;
         let enclave = driver.launch(dir, &spec)?;
         let (ingress, stopped) = Default::default();
-        let holder = Holder { driver, dir: dir.clone(), spec, enclave, ingress, stopped };
+        let holder = Holder {
+            driver,
+            dir: dir.clone(),
+            spec,
+            enclave,
+            ingress,
+            stopped,
+        };
         Ok(Arc::new(holder).serve(listener).await)
     })
 }
@@ -87,7 +101,12 @@ struct Holder<D: Driver> {
 impl<D: Driver> Holder<D> {
     /// Answers until the enclave ends; how it did.
     async fn serve(self: Arc<Self>, listener: UnixListener) -> Ended {
-        tracing::info!(cid = self.spec.cid, module = self.enclave.module_id(), with = self.enclave.acceleration(), "runs");
+        tracing::info!(
+            cid = self.spec.cid,
+            module = self.enclave.module_id(),
+            with = self.enclave.acceleration(),
+            "runs"
+        );
         // The daemon may be gone already: then nobody listens, and that is well.
         let _ = std::io::stdout().write_all(READY.as_bytes());
         let waiting = self.clone();
@@ -110,7 +129,11 @@ impl<D: Driver> Holder<D> {
             () = terminating => Ended::without_a_word(),
         };
         match self.stopped.get() {
-            Some(by) => Ended { how: format!("it was stopped {by}"), accelerator_failed: false, ..ended },
+            Some(by) => Ended {
+                how: format!("it was stopped {by}"),
+                accelerator_failed: false,
+                ..ended
+            },
             None => ended,
         }
     }
@@ -123,8 +146,8 @@ impl<D: Driver> Holder<D> {
                 Ok(endpoints) => Answer::Launched(endpoints),
                 Err(error) => Answer::Error(error.to_string()),
             },
-            // Held open, and closed by this process's end.
-            Ok(Some(Request::Wait {})) => return std::future::pending().await,
+            // Held open until the asker leaves, or closed by this process's end.
+            Ok(Some(Request::Wait {})) => return drop(stream.read_u8().await),
             Ok(Some(Request::Stop {})) => {
                 self.stop("on the host").await;
                 Answer::Stopped
@@ -155,7 +178,10 @@ impl<D: Driver> Holder<D> {
         let mut endpoints = Vec::new();
         for port in ports.into_iter().take(MAX_ENDPOINTS) {
             let address = ingress::open(self.clone(), port).await?;
-            endpoints.push(Endpoint { port, address: address.to_string() });
+            endpoints.push(Endpoint {
+                port,
+                address: address.to_string(),
+            });
         }
         tokio::spawn(output::keep(self.clone()));
         *ingress = Some(endpoints.clone());
@@ -164,7 +190,10 @@ impl<D: Driver> Holder<D> {
 
     /// Sends the launch message as soon as the agent listens; the application's ports.
     async fn give(&self, message: Vec<u8>) -> Result<Vec<u16>, Error> {
-        let refused = |source| Error::Agent { asked: "to take the launch message", source };
+        let refused = |source| Error::Agent {
+            asked: "to take the launch message",
+            source,
+        };
         let deadline = Instant::now() + LAUNCH_LIMIT;
         let mut stream = loop {
             match self.driver.connect(&self.dir, AGENT).await {
@@ -174,7 +203,10 @@ impl<D: Driver> Holder<D> {
             }
         };
         let request = words::Request::Launch(message);
-        match agent::ask(&mut stream, &request, LAUNCH_LIMIT).await.map_err(refused)? {
+        match agent::ask(&mut stream, &request, LAUNCH_LIMIT)
+            .await
+            .map_err(refused)?
+        {
             words::Answer::Launched(ports) => Ok(ports),
             _ => Err(refused(agent::AgentError::Unexpected)),
         }
@@ -188,7 +220,11 @@ impl<D: Driver> Holder<D> {
 
     async fn console(self: Arc<Self>, from: u64) -> Answer {
         match spawn_blocking(move || self.enclave.console(from, CONSOLE_PATIENCE)).await {
-            Ok(chunk) => Answer::Console { next: chunk.next, bytes: chunk.bytes, ended: chunk.ended },
+            Ok(chunk) => Answer::Console {
+                next: chunk.next,
+                bytes: chunk.bytes,
+                ended: chunk.ended,
+            },
             Err(error) => Answer::Error(error.to_string()),
         }
     }
@@ -196,7 +232,8 @@ impl<D: Driver> Holder<D> {
 
 /// Waits for SIGTERM or SIGINT.
 pub(crate) async fn terminated() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
         return std::future::pending().await;
     };

@@ -71,7 +71,9 @@ impl Holding {
 
     /// Gives the agent its launch message, unless it has it; where the application's ports are reached.
     pub async fn launch(&self, message: &LaunchMessage) -> Result<Vec<Endpoint>, Error> {
-        let request = Request::Launch { message: message.encode() };
+        let request = Request::Launch {
+            message: message.encode(),
+        };
         match control::ask(&self.dir, &request, 2 * LAUNCH_LIMIT + ANSWER_LIMIT).await? {
             Answer::Launched(endpoints) => Ok(endpoints),
             _ => Err(self.unexpected()),
@@ -111,7 +113,10 @@ impl Holding {
         self.kill()?;
         let problem = "it does not end, though it was killed; see `ps` for its state".into();
         let killed = timeout(END_LIMIT, self.ended()).await;
-        killed.map_err(|_| Error::Holder { dir: self.dir.path().to_owned(), problem })
+        killed.map_err(|_| Error::Holder {
+            dir: self.dir.path().to_owned(),
+            problem,
+        })
     }
 
     async fn ask_to_stop<D: Driver>(&self, driver: &D, grace: Duration) -> Result<(), agent::AgentError> {
@@ -134,7 +139,10 @@ impl Holding {
 
     fn unexpected(&self) -> Error {
         let problem = "an answer to another question".into();
-        Error::Holder { dir: self.dir.path().to_owned(), problem }
+        Error::Holder {
+            dir: self.dir.path().to_owned(),
+            problem,
+        }
     }
 }
 

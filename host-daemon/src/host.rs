@@ -73,7 +73,10 @@ impl<D: Driver> Host<D> {
 
     /// Puts a report, with the time that it is now; whether the table took it.
     pub async fn put(&self, report: &Report) -> bool {
-        let report = Report { reported_at: now_ms(), ..report.clone() };
+        let report = Report {
+            reported_at: now_ms(),
+            ..report.clone()
+        };
         let problem = match timeout(PUT_LIMIT, self.reports.put(&report)).await {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => error.to_string(),

@@ -118,9 +118,15 @@ impl Images {
 impl Workshop {
     fn provide(&self, key: &str, wanted: &Assignment, runtime: &Handle) -> Result<Eif, Error> {
         let source = &wanted.request.source;
-        let bundle = self.bundle(&wanted.expected).map_err(|error| failed(source, error))?;
+        let bundle = self
+            .bundle(&wanted.expected)
+            .map_err(|error| failed(source, error))?;
         if let Some((path, bytes)) = self.cache.get(key) {
-            return Ok(Eif { path, bytes, machine: bundle.machine() });
+            return Ok(Eif {
+                path,
+                bytes,
+                machine: bundle.machine(),
+            });
         }
         let new = self.cache.new_file(key);
         let made = match source {
@@ -135,7 +141,11 @@ impl Workshop {
             remove_if_there(&new)?;
         }
         let (path, bytes) = kept?;
-        Ok(Eif { path, bytes, machine: bundle.machine() })
+        Ok(Eif {
+            path,
+            bytes,
+            machine: bundle.machine(),
+        })
     }
 
     fn bundle(&self, expected: &Expected) -> Result<Bundle, String> {
@@ -144,14 +154,27 @@ impl Workshop {
     }
 
     /// Builds exactly the expected image, whatever its tag points to now.
-    async fn build(&self, image: &str, wanted: &Assignment, bundle: &Bundle, to: &Path) -> Result<Pcrs, String> {
+    async fn build(
+        &self,
+        image: &str,
+        wanted: &Assignment,
+        bundle: &Bundle,
+        to: &Path,
+    ) -> Result<Pcrs, String> {
         let digest: Digest = wanted.expected.image_digest.parse().map_err(text)?;
         let image: ImageRef = image.parse().map_err(text)?;
         let options = Options {
             credentials: Credentials::docker_default(),
             ..Options::new(eif_build::image::Cache::new(self.blobs.clone()))
         };
-        let built = eif_build::build(&image.with_digest(digest), bundle, &Labels::default(), &options, to).await;
+        let built = eif_build::build(
+            &image.with_digest(digest),
+            bundle,
+            &Labels::default(),
+            &options,
+            to,
+        )
+        .await;
         let built = built.map_err(text)?;
         if built.size > self.eif_bytes {
             return Err(too_large(built.size, self.eif_bytes));
@@ -160,7 +183,9 @@ impl Workshop {
     }
 
     async fn fetch(&self, uri: &str, to: &Path) -> Result<Pcrs, String> {
-        store::objects::fetch(uri, to, self.eif_bytes, &self.connection).await.map_err(text)?;
+        store::objects::fetch(uri, to, self.eif_bytes, &self.connection)
+            .await
+            .map_err(text)?;
         let mut eif = eif_build::eif::Eif::open(to).map_err(text)?;
         eif.check().and_then(|checked| checked.intact()).map_err(text)
     }
@@ -169,9 +194,16 @@ impl Workshop {
 /// Refuses an EIF that would not prove what is expected of it, before it is booted: PCR 0, 1 and 2, and 8 of a signed
 /// one. In debug mode they read as zero and prove nothing.
 fn check_measurement(found: &Pcrs, wanted: &Assignment) -> Result<(), Error> {
-    let registers = [(0, Some(found.pcr0)), (1, Some(found.pcr1)), (2, Some(found.pcr2)), (8, found.pcr8)];
+    let registers = [
+        (0, Some(found.pcr0)),
+        (1, Some(found.pcr1)),
+        (2, Some(found.pcr2)),
+        (8, found.pcr8),
+    ];
     for (index, value) in registers {
-        let Some(expected) = wanted.expected.pcrs.get(&index.to_string()) else { continue };
+        let Some(expected) = wanted.expected.pcrs.get(&index.to_string()) else {
+            continue;
+        };
         let found = value.map_or_else(|| "0".repeat(96), |value| value.to_string());
         if !wanted.request.debug && !expected.eq_ignore_ascii_case(&found) {
             return Err(Error::Measurement {
@@ -187,7 +219,10 @@ fn check_measurement(found: &Pcrs, wanted: &Assignment) -> Result<(), Error> {
 }
 
 fn failed(source: &Source, problem: impl Display) -> Error {
-    Error::Image { what: name(source), problem: problem.to_string() }
+    Error::Image {
+        what: name(source),
+        problem: problem.to_string(),
+    }
 }
 
 fn name(source: &Source) -> String {
@@ -220,7 +255,12 @@ mod tests {
     #[test]
     fn an_image_that_measures_otherwise_is_refused_by_its_register() {
         let pcr = |byte| Pcr([byte; 48]);
-        let found = Pcrs { pcr0: pcr(0), pcr1: pcr(1), pcr2: pcr(2), pcr8: None };
+        let found = Pcrs {
+            pcr0: pcr(0),
+            pcr1: pcr(1),
+            pcr2: pcr(2),
+            pcr8: None,
+        };
         let mut wanted = wanted();
         for (index, value) in [("0", "00"), ("1", "01"), ("2", "02"), ("16", "ff")] {
             wanted.expected.pcrs.insert(index.into(), value.repeat(48));
@@ -234,6 +274,9 @@ mod tests {
         wanted.request.debug = false;
         wanted.expected.pcrs.insert("2".into(), "02".repeat(48));
         wanted.expected.pcrs.insert("8".into(), "08".repeat(48));
-        assert!(matches!(check_measurement(&found, &wanted), Err(Error::Measurement { pcr: 8, .. })));
+        assert!(matches!(
+            check_measurement(&found, &wanted),
+            Err(Error::Measurement { pcr: 8, .. })
+        ));
     }
 }

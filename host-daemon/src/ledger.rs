@@ -46,10 +46,12 @@ impl Ledger {
     pub fn last(&self, id: &RecordId) -> Result<Option<Launch>, Error> {
         let path = self.path(id);
         match read_bounded(&path, 4096) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| Error::Damaged {
-                path,
-                problem: error.to_string(),
-            }),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| Error::Damaged {
+                    path,
+                    problem: error.to_string(),
+                }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("read", &path)(error)),
         }
@@ -80,7 +82,10 @@ mod tests {
     fn a_launch_outlives_the_daemon() {
         let dir = tempfile::tempdir().unwrap();
         let id = RecordId::parse("enc_1").unwrap();
-        let launch = Launch { generation: 3, sequence: Some("1700".into()) };
+        let launch = Launch {
+            generation: 3,
+            sequence: Some("1700".into()),
+        };
         let ledger = Ledger::open(dir.path().join("launched")).unwrap();
         assert_eq!(ledger.last(&id).unwrap(), None);
         ledger.record(&id, &launch).unwrap();

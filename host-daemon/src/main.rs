@@ -116,9 +116,22 @@ fn run(command: Command) -> Result<(), Error> {
         Command::Hold { dir } => holder::hold(Emulator, &dir),
         Command::Daemon { config } => complete(daemon::run(Config::read(&config)?)),
         Command::List { place, json } => complete(command::list(&place.open()?, json)),
-        Command::Console { place, enclave, follow } => complete(command::console(&place.open()?, &enclave, follow)),
-        Command::Logs { place, enclave, follow } => complete(command::logs(&place.open()?, &enclave, follow)),
-        Command::Stop { place, enclave, all: _, grace } => {
+        Command::Console {
+            place,
+            enclave,
+            follow,
+        } => complete(command::console(&place.open()?, &enclave, follow)),
+        Command::Logs {
+            place,
+            enclave,
+            follow,
+        } => complete(command::logs(&place.open()?, &enclave, follow)),
+        Command::Stop {
+            place,
+            enclave,
+            all: _,
+            grace,
+        } => {
             let (place, grace) = (place.open()?, Duration::from_secs(grace.into()));
             match enclave {
                 Some(enclave) => complete(command::stop(&place, &enclave, grace)),
@@ -131,9 +144,15 @@ fn run(command: Command) -> Result<(), Error> {
 
 fn complete(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|source| Error::Io { what: "start the runtime".into(), source })?;
+    let runtime = runtime.map_err(|source| Error::Io {
+        what: "start the runtime".into(),
+        source,
+    })?;
     let done = runtime.block_on(work);
     // What still hashes or compresses on a thread is given up, not waited for.
     runtime.shutdown_background();

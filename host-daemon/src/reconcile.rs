@@ -19,12 +19,18 @@ use tokio::time::sleep;
 /// Keeps the host's enclaves as the table wants them, for ever. Begins with what a daemon before this one left.
 pub async fn reconcile<D: Driver>(host: Arc<Host<D>>) -> Result<(), Error> {
     let found = take_over(&host).await?;
-    let mut workers = Workers { host: host.clone(), found, all: HashMap::new() };
+    let mut workers = Workers {
+        host: host.clone(),
+        found,
+        all: HashMap::new(),
+    };
     let mut trouble = None;
     loop {
         let problem = workers.round().await.err().map(|error| error.to_string());
         match &problem {
-            Some(problem) if trouble.is_none() => tracing::warn!(problem, "the table; what runs goes on running"),
+            Some(problem) if trouble.is_none() => {
+                tracing::warn!(problem, "the table; what runs goes on running")
+            }
             None if trouble.is_some() => tracing::info!("the table answers again"),
             _ => {}
         }
@@ -60,7 +66,9 @@ impl<D: Driver> Workers<D> {
     }
 
     async fn look(&self, id: &RecordId) -> Result<Want, store::Error> {
-        let Some(item) = self.host.rows.get(id).await? else { return Ok(Want::Nothing) };
+        let Some(item) = self.host.rows.get(id).await? else {
+            return Ok(Want::Nothing);
+        };
         let config = &self.host.config;
         Ok(match Row::read(item) {
             Ok(row) => want(&row, &config.instance_id, &config.region),

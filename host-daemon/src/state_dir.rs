@@ -34,13 +34,18 @@ impl StateDir {
     pub fn open(root: &Path) -> Result<Self, Error> {
         let limit = SUN_PATH - 1 - LONGEST_SOCKET;
         if root.as_os_str().len() > limit {
-            return Err(Error::PathTooLong { path: root.to_owned(), limit });
+            return Err(Error::PathTooLong {
+                path: root.to_owned(),
+                limit,
+            });
         }
         if let Some(parent) = root.parent() {
             fs::create_dir_all(parent).map_err(Error::io("make the directory", parent))?;
         }
         make_private_dir(root)?;
-        let state_dir = Self { root: root.to_owned() };
+        let state_dir = Self {
+            root: root.to_owned(),
+        };
         for part in [state_dir.hub(), state_dir.enclaves_dir(), state_dir.cache()] {
             make_private_dir(&part)?;
         }
@@ -50,7 +55,11 @@ impl StateDir {
     /// Takes the daemon's lock, which lasts as long as the file that is returned.
     pub fn lock(&self) -> Result<File, Error> {
         let path = self.root.join("daemon.lock");
-        let open = File::options().create(true).truncate(false).write(true).open(&path);
+        let open = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
         let file = open.map_err(Error::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
@@ -99,7 +108,11 @@ impl StateDir {
         let mut found = Vec::new();
         for entry in fs::read_dir(&path).map_err(Error::io("list", &path))? {
             let entry = entry.map_err(Error::io("list", &path))?;
-            if let Some(cid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) {
+            if let Some(cid) = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<u32>().ok())
+            {
                 found.push((cid, EnclaveDir::at(entry.path())));
             }
         }

@@ -17,10 +17,13 @@ use contract::report::{MAX_TEXT, Phase, Report};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch::Receiver;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// How soon what could not be done is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long an enclave that does not answer has to be found dead.
+const LAST_BREATH: Duration = Duration::from_millis(500);
 
 /// What a daemon before this one left of a row's enclave.
 #[derive(Debug)]
@@ -52,7 +55,14 @@ impl<D: Driver> Worker<D> {
             Some(Found::Ended(ended, tail)) => (None, Some((ended, tail))),
             None => (None, None),
         };
-        Self { host, id, want, running, remains, failed: None }
+        Self {
+            host,
+            id,
+            want,
+            running,
+            remains,
+            failed: None,
+        }
     }
 
     /// Works until the row is to be forgotten.
@@ -127,7 +137,10 @@ impl<D: Driver> Worker<D> {
     fn give_up_gone(&mut self, launch: &Launch) {
         let (how, tail) = match self.remains.take() {
             Some((ended, tail)) => (ended.how, tail),
-            None => ("it was launched by a daemon before this one, and nothing of it is left".into(), String::new()),
+            None => (
+                "it was launched by a daemon before this one, and nothing of it is left".into(),
+                String::new(),
+            ),
         };
         self.give_up(launch, &Error::Ended(how), tail);
     }
@@ -140,7 +153,11 @@ impl<D: Driver> Worker<D> {
 
     /// Puts a report, and again after a while, until something else is wanted.
     async fn repeat(&mut self, report: &Report) {
-        let pause = if self.host.put(report).await { self.host.config.report_interval() } else { AGAIN };
+        let pause = if self.host.put(report).await {
+            self.host.config.report_interval()
+        } else {
+            AGAIN
+        };
         tokio::select! {
             () = sleep(pause) => {}
             () = changed(&mut self.want) => {}
@@ -149,7 +166,9 @@ impl<D: Driver> Worker<D> {
 
     /// Ends what runs and removes what it leaves; the last lines of it.
     async fn end(&mut self, grace: Option<Duration>) -> String {
-        let Some((_, holding)) = &self.running else { return String::new() };
+        let Some((_, holding)) = &self.running else {
+            return String::new();
+        };
         let ended = match holding.stop(&self.host.driver, grace).await {
             Ok(ended) => ended,
             Err(error) => {
@@ -172,7 +191,19 @@ impl<D: Driver> Worker<D> {
 /// console's.
 pub(crate) fn last_lines(dir: &EnclaveDir, ended: &Ended) -> String {
     let application = dir.application_tail(MAX_TEXT);
-    if application.is_empty() { ended.console_tail.clone() } else { application }
+    if application.is_empty() {
+        ended.console_tail.clone()
+    } else {
+        application
+    }
+}
+
+/// What failed, or, if the enclave is found to have ended, that: it says more.
+async fn explain(holding: &Holding, error: Error) -> Error {
+    match timeout(LAST_BREATH, holding.ended()).await {
+        Ok(ended) => Error::Ended(format!("{} ({error})", ended.how)),
+        Err(_) => error,
+    }
 }
 
 /// Returns when the launch is no longer wanted.

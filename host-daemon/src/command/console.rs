@@ -60,7 +60,8 @@ fn copy_from(path: &Path, position: u64) -> Result<u64, Error> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|mut file| {
         file.seek(SeekFrom::Start(position))?;
-        file.take(4 * crate::holder::APPLICATION_LOG_BYTES).read_to_end(&mut bytes)
+        file.take(4 * crate::holder::APPLICATION_LOG_BYTES)
+            .read_to_end(&mut bytes)
     });
     match read {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io("read", path)(error)),
@@ -74,6 +75,9 @@ fn print(bytes: &[u8]) -> Result<(), Error> {
     let mut output = io::stdout().lock();
     match output.write_all(bytes).and_then(|()| output.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        written => written.map_err(|source| Error::Io { what: "print".into(), source }),
+        written => written.map_err(|source| Error::Io {
+            what: "print".into(),
+            source,
+        }),
     }
 }

@@ -39,12 +39,21 @@ pub async fn list(state_dir: &StateDir, json: bool) -> Result<(), Error> {
     table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["CID", "ROW", "GENERATION", "STATE", "ENCLAVE", "ENDPOINTS"]);
     for one in &all {
-        let endpoints: Vec<_> = one.endpoints.iter().map(|end| format!("{} at {}", end.port, end.address)).collect();
+        let endpoints: Vec<_> = one
+            .endpoints
+            .iter()
+            .map(|end| format!("{} at {}", end.port, end.address))
+            .collect();
         table.add_row([
             one.cid.clone(),
             one.record_id.clone().unwrap_or_else(|| "-".into()),
-            one.generation.map_or_else(|| "-".into(), |generation| generation.to_string()),
-            if one.debug { format!("{} (debug)", one.state) } else { one.state.clone() },
+            one.generation
+                .map_or_else(|| "-".into(), |generation| generation.to_string()),
+            if one.debug {
+                format!("{} (debug)", one.state)
+            } else {
+                one.state.clone()
+            },
             one.enclave_id.clone().unwrap_or_else(|| "-".into()),
             endpoints.join("\n"),
         ]);
@@ -56,7 +65,12 @@ pub async fn list(state_dir: &StateDir, json: bool) -> Result<(), Error> {
 async fn look(dir: EnclaveDir) -> Result<Listed, Error> {
     let spec = dir.spec().ok();
     let owner = dir.owner();
-    let cid = dir.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let cid = dir
+        .path()
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let (state, status) = match Holding::find(dir.clone())? {
         None => (format!("ended: {}", dir.ended().how), None),
         Some(holding) => match holding.status().await {

@@ -41,12 +41,17 @@ pub struct RunOptions {
 
 /// Runs an enclave, gives its agent a launch message without a configuration, and prints where it is reached.
 pub async fn run(state_dir: &StateDir, options: &RunOptions, json: bool) -> Result<(), Error> {
-    let eif_bytes = fs::metadata(&options.eif).map_err(Error::io("read", &options.eif))?.len();
+    let eif_bytes = fs::metadata(&options.eif)
+        .map_err(Error::io("read", &options.eif))?
+        .len();
     check_size(options.cpu_count, options.memory.into(), eif_bytes)?;
     let (cid, dir) = state_dir.new_enclave()?;
     match launch(state_dir, options, cid, dir.clone()).await {
         Ok((enclave_id, endpoints)) if json => {
-            println!("{}", serde_json::json!({ "cid": cid, "enclaveId": enclave_id, "endpoints": endpoints }));
+            println!(
+                "{}",
+                serde_json::json!({ "cid": cid, "enclaveId": enclave_id, "endpoints": endpoints })
+            );
             Ok(())
         }
         Ok((enclave_id, endpoints)) => {

@@ -16,10 +16,16 @@ pub async fn stop(state_dir: &StateDir, name: &str, grace: Duration) -> Result<(
 
 /// Ends all enclaves of the host, all at once; the first error, if there is one, after every one was tried.
 pub async fn stop_all(state_dir: &StateDir, grace: Duration) -> Result<(), Error> {
-    let ends: Vec<_> = state_dir.enclaves()?.into_iter().map(|dir| tokio::spawn(end(dir, grace))).collect();
+    let ends: Vec<_> = state_dir
+        .enclaves()?
+        .into_iter()
+        .map(|dir| tokio::spawn(end(dir, grace)))
+        .collect();
     let mut outcome = Ok(());
     for end in ends {
-        let ended = end.await.unwrap_or_else(|panic| Err(Error::NotStarted(panic.to_string())));
+        let ended = end
+            .await
+            .unwrap_or_else(|panic| Err(Error::NotStarted(panic.to_string())));
         outcome = outcome.and(ended);
     }
     outcome
@@ -28,7 +34,11 @@ pub async fn stop_all(state_dir: &StateDir, grace: Duration) -> Result<(), Error
 async fn end(dir: EnclaveDir, grace: Duration) -> Result<(), Error> {
     if let Some(holding) = Holding::find(dir.clone())? {
         let ended = holding.stop(&Emulator, Some(grace)).await?;
-        println!("{}: {}", dir.path().file_name().unwrap_or_default().display(), ended.how);
+        println!(
+            "{}: {}",
+            dir.path().file_name().unwrap_or_default().display(),
+            ended.how
+        );
     }
     dir.remove()
 }

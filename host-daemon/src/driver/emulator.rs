@@ -6,8 +6,8 @@ use crate::enclave_dir::{EnclaveDir, Ended, Spec};
 use crate::files::text_tail;
 use contract::fault::printable;
 use eif_build::bundle::Machine;
-use nsm::development::Authority;
 use emulator::{Acceleration, Config, Exit};
+use nsm::development::Authority;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,12 @@ impl Driver for Emulator {
         let mut greeting = Vec::new();
         while greeting.last() != Some(&b'\n') {
             // Byte by byte: what follows the line is the guest's.
-            greeting.push(stream.read_u8().await.map_err(|_| io::ErrorKind::ConnectionRefused)?);
+            greeting.push(
+                stream
+                    .read_u8()
+                    .await
+                    .map_err(|_| io::ErrorKind::ConnectionRefused)?,
+            );
             if greeting.len() > MAX_GREETING {
                 return Err(io::ErrorKind::InvalidData.into());
             }
@@ -93,15 +98,26 @@ impl Enclave for emulator::Enclave {
 
     fn console(&self, from: u64, patience: Duration) -> Console {
         let chunk = Self::console(self).read(from, patience);
-        Console { next: chunk.next, bytes: chunk.bytes, ended: chunk.ended }
+        Console {
+            next: chunk.next,
+            bytes: chunk.bytes,
+            ended: chunk.ended,
+        }
     }
 }
 
 fn ended(exit: &Exit) -> Ended {
     let how = match exit {
-        Exit { panic: Some(panic), .. } => format!("its kernel panicked: {}", printable(panic, 200)),
-        Exit { accelerator_failed: true, .. } => "KVM gave up on it".into(),
-        Exit { signal: Some(signal), .. } => format!("QEMU was ended by signal {signal}"),
+        Exit {
+            panic: Some(panic), ..
+        } => format!("its kernel panicked: {}", printable(panic, 200)),
+        Exit {
+            accelerator_failed: true,
+            ..
+        } => "KVM gave up on it".into(),
+        Exit {
+            signal: Some(signal), ..
+        } => format!("QEMU was ended by signal {signal}"),
         Exit { code: Some(0), .. } => "it shut down by itself".into(),
         Exit { code, .. } => format!("QEMU ended with exit code {}", code.unwrap_or(-1)),
     };

@@ -22,9 +22,16 @@ const GRANT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Listens for the application's `port` on a free port of the host; where.
 pub(super) async fn open<D: Driver>(holder: Arc<Holder<D>>, port: u16) -> Result<SocketAddr, Error> {
-    let what = || format!("listen on {} for the application's port {port}", holder.spec.address);
+    let what = || {
+        format!(
+            "listen on {} for the application's port {port}",
+            holder.spec.address
+        )
+    };
     let failed = |source: io::Error| Error::Io { what: what(), source };
-    let listener = TcpListener::bind((holder.spec.address, 0)).await.map_err(failed)?;
+    let listener = TcpListener::bind((holder.spec.address, 0))
+        .await
+        .map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     tokio::spawn(serve(holder, listener, port));
     Ok(address)
@@ -33,7 +40,9 @@ pub(super) async fn open<D: Driver>(holder: Arc<Holder<D>>, port: u16) -> Result
 async fn serve<D: Driver>(holder: Arc<Holder<D>>, listener: TcpListener, port: u16) {
     let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        let Ok(place) = free.clone().acquire_owned().await else { return };
+        let Ok(place) = free.clone().acquire_owned().await else {
+            return;
+        };
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors, say: some will close.
             sleep(Duration::from_millis(100)).await;

@@ -31,7 +31,9 @@ async fn copy<D: Driver>(holder: &Holder<D>) -> io::Result<()> {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let count = stream.read(&mut buffer).await?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
+        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+            return Ok(());
+        };
         log.write_all(bytes)?;
     }
 }

@@ -63,7 +63,11 @@ impl Cache {
         let mut all = Vec::new();
         for path in self.files("eif")? {
             let metadata = fs::metadata(&path).map_err(Error::io("look at", &path))?;
-            all.push((metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH), metadata.len(), path));
+            all.push((
+                metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+                metadata.len(),
+                path,
+            ));
         }
         all.sort();
         let mut total: u64 = all.iter().map(|(_, bytes, _)| bytes).sum();
@@ -106,7 +110,8 @@ mod tests {
         let cache = Cache::open(dir.path().join("eif"), 100).unwrap();
         for (age, key) in [(30, "a"), (20, "b")] {
             let file = File::options().write(true).open(keep(&cache, key, 40)).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age))
+                .unwrap();
         }
         assert!(cache.get("a").is_some());
         keep(&cache, "c", 40);

@@ -1,6 +1,6 @@
 //! From a row's assignment to an enclave that gave its heartbeat.
 
-use super::Worker;
+use super::{Worker, explain};
 use crate::Error;
 use crate::decide::Assignment;
 use crate::driver::Driver;
@@ -17,7 +17,9 @@ const MIB: u64 = 1 << 20;
 impl<D: Driver> Worker<D> {
     /// Fetches and builds the image, boots it and waits for its heartbeat.
     pub(super) async fn bring_up(&mut self, wanted: &Assignment) -> Result<(), Error> {
-        let report = self.host.report(&self.id, wanted.launch.generation, Phase::Launching);
+        let report = self
+            .host
+            .report(&self.id, wanted.launch.generation, Phase::Launching);
         self.host.put(&report).await;
         let eif = self.host.images.eif(wanted).await?;
         check_size(wanted.request.cpus, wanted.request.memory_mib, eif.bytes)?;
@@ -50,11 +52,16 @@ impl<D: Driver> Worker<D> {
                 return Err(error.into());
             }
         };
-        let Some((_, holding)) = &self.running else { return Ok(()) };
+        let Some((_, holding)) = &self.running else {
+            return Ok(());
+        };
         if let Err(error) = starting.ready().await {
             return Err(Boot::judge(error, dir.ended().accelerator_failed));
         }
-        let status = holding.status().await?;
+        let status = match holding.status().await {
+            Ok(status) => status,
+            Err(error) => return Err(explain(holding, error).await.into()),
+        };
         tracing::info!(id = %self.id, cid, module = status.module_id, with = status.acceleration, "launched");
         let seconds = host.config.limits.heartbeat_seconds;
         tokio::select! {
@@ -84,7 +91,10 @@ impl<D: Driver> Worker<D> {
 
     fn spec(&self, wanted: &Assignment, eif: &Eif, cid: u32, force_tcg: bool) -> Spec {
         let config = &self.host.config;
-        let owner = Owner { record_id: self.id.to_string(), launch: wanted.launch.clone() };
+        let owner = Owner {
+            record_id: self.id.to_string(),
+            launch: wanted.launch.clone(),
+        };
         Spec {
             owner: Some(owner),
             cid,
@@ -112,7 +122,11 @@ enum Boot {
 
 impl Boot {
     fn judge(error: Error, accelerator_failed: bool) -> Self {
-        if accelerator_failed { Self::AcceleratorFailed(error) } else { Self::Failed(error) }
+        if accelerator_failed {
+            Self::AcceleratorFailed(error)
+        } else {
+            Self::Failed(error)
+        }
     }
 
     fn into_error(self) -> Error {
@@ -136,7 +150,11 @@ pub(crate) fn check_size(cpus: u32, memory_mib: u64, eif_bytes: u64) -> Result<(
     let least_mib = eif_bytes.saturating_mul(4).div_ceil(MIB);
     if memory_mib < least_mib {
         let eif_mib = eif_bytes.div_ceil(MIB);
-        return Err(Error::Memory { asked_mib: memory_mib, eif_mib, least_mib });
+        return Err(Error::Memory {
+            asked_mib: memory_mib,
+            eif_mib,
+            least_mib,
+        });
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! A running enclave: launch message, challenges, reports.
 
-use super::{Worker, changed};
+use super::{Worker, changed, explain};
 use crate::Error;
 use crate::agent::AgentError;
 use crate::decide::{Assignment, Want};
@@ -8,9 +8,9 @@ use crate::driver::Driver;
 use crate::evidence::{self, Evidence};
 use crate::holding::Holding;
 use contract::ports::AGENT;
-use contract::report::{Endpoint, EnclaveName, Phase, Report};
+use contract::report::{EnclaveName, Endpoint, Phase, Report};
 use contract::row::Expected;
-use contract::statement::{Exit, Health, HealthState};
+use contract::statement::{Exit, HealthState};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -18,44 +18,51 @@ use tokio::time::{Instant, sleep, timeout};
 const QUICK: Duration = Duration::from_millis(150);
 /// The pause between two challenges after that.
 const STEADY: Duration = Duration::from_secs(2);
-/// How long an enclave that no longer answers has to be found dead, which says more than its silence.
-const LAST_BREATH: Duration = Duration::from_millis(500);
+/// How long an application is expected to show itself any moment.
+const QUICK_FOR: Duration = Duration::from_secs(120);
 
 impl<D: Driver> Worker<D> {
     /// Gives the launch message, if it was not given, then challenges and reports for ever; an error when it fails.
     pub(super) async fn watch(&self, wanted: &Assignment) -> Result<(), Error> {
-        let Some((_, holding)) = &self.running else { return Ok(()) };
+        let Some((_, holding)) = &self.running else {
+            return Ok(());
+        };
         let observed = tokio::select! {
             ended = holding.ended() => return Err(Error::Ended(ended.how)),
             observed = self.observe(wanted, holding) => observed,
         };
-        match (observed, timeout(LAST_BREATH, holding.ended()).await) {
-            (Err(error), Ok(ended)) => Err(Error::Ended(format!("{} ({error})", ended.how))),
-            (observed, _) => observed,
+        match observed {
+            Err(error) => Err(explain(holding, error).await),
+            done => done,
         }
     }
 
     async fn observe(&self, wanted: &Assignment, holding: &Holding) -> Result<(), Error> {
-        let message = wanted.request.launch_message(&wanted.id, wanted.launch.generation, &wanted.expected.bundle);
+        let message =
+            wanted
+                .request
+                .launch_message(&wanted.id, wanted.launch.generation, &wanted.expected.bundle);
         let endpoints = holding.launch(&message).await?;
         let status = holding.status().await?;
         let cid = holding.dir.spec()?.cid.into();
-        let name = EnclaveName { enclave_id: status.module_id, cid };
+        let name = EnclaveName {
+            enclave_id: status.module_id,
+            cid,
+        };
         let mut want = self.want.clone();
         let mut said: Option<Said> = None;
-        let mut silent_since = Instant::now();
+        let begun = Instant::now();
+        let (mut silent_since, mut is_settled) = (begun, false);
         loop {
             let expected = match &*want.borrow_and_update() {
                 Want::Enclave(now) if now.launch == wanted.launch => now.expected.clone(),
                 _ => return Ok(()),
             };
-            let mut pause = QUICK;
             match self.challenge(wanted, &expected, holding).await {
                 Ok(evidence) => {
                     silent_since = Instant::now();
-                    if is_settled(&evidence.said.health) {
-                        pause = STEADY;
-                    }
+                    let health = &evidence.said.health;
+                    is_settled |= health.ended || health.state == HealthState::Healthy;
                     let due = Said::of(&evidence, &expected);
                     let interval = self.host.config.report_interval();
                     if said.as_ref().is_none_or(|said| said.is_outdated(&due, interval)) {
@@ -68,6 +75,11 @@ impl<D: Driver> Worker<D> {
                 }
                 Err(error) => return Err(error),
             }
+            let pause = if is_settled || begun.elapsed() > QUICK_FOR {
+                STEADY
+            } else {
+                QUICK
+            };
             tokio::select! {
                 () = sleep(pause) => {}
                 () = changed(&mut want) => {}
@@ -75,8 +87,16 @@ impl<D: Driver> Worker<D> {
         }
     }
 
-    async fn challenge(&self, wanted: &Assignment, expected: &Expected, holding: &Holding) -> Result<Evidence, Error> {
-        let unreached = |source| Error::Agent { asked: "for evidence", source };
+    async fn challenge(
+        &self,
+        wanted: &Assignment,
+        expected: &Expected,
+        holding: &Holding,
+    ) -> Result<Evidence, Error> {
+        let unreached = |source| Error::Agent {
+            asked: "for evidence",
+            source,
+        };
         let connecting = timeout(STEADY, self.host.driver.connect(&holding.dir, AGENT)).await;
         let mut stream = match connecting {
             Ok(connected) => connected.map_err(|error| unreached(error.into()))?,
@@ -101,19 +121,22 @@ impl<D: Driver> Worker<D> {
             document: Some(evidence.document),
             enclave: Some(name.clone()),
             endpoints: endpoints.to_vec(),
-            ..self.host.report(&self.id, wanted.launch.generation, Phase::Running)
+            ..self
+                .host
+                .report(&self.id, wanted.launch.generation, Phase::Running)
         }
     }
 }
 
-/// Whether nothing quick is to be waited for any more.
-fn is_settled(health: &Health) -> bool {
-    health.ended || health.state == HealthState::Healthy
-}
-
 /// Whether it may be better at the next try: the agent was not reached, or was slow. What it says counts.
 fn is_passing(error: &Error) -> bool {
-    matches!(error, Error::Agent { source: AgentError::Io(_) | AgentError::TimedOut(_), .. })
+    matches!(
+        error,
+        Error::Agent {
+            source: AgentError::Io(_) | AgentError::TimedOut(_),
+            ..
+        }
+    )
 }
 
 /// What was last reported, as far as a change of it is worth a report of its own.
@@ -148,12 +171,22 @@ mod tests {
     #[test]
     fn a_change_is_reported_at_once_and_sameness_at_intervals() {
         let at = Instant::now();
-        let said = Said { challenge: "aa".into(), health: (HealthState::Healthy, 0, None, false), at };
+        let said = Said {
+            challenge: "aa".into(),
+            health: (HealthState::Healthy, 0, None, false),
+            at,
+        };
         let interval = Duration::from_secs(30);
         assert!(!said.is_outdated(&said, interval));
-        let later = Said { at: at + interval, ..said.clone() };
+        let later = Said {
+            at: at + interval,
+            ..said.clone()
+        };
         assert!(said.is_outdated(&later, interval));
-        let challenged = Said { challenge: "bb".into(), ..said.clone() };
+        let challenged = Said {
+            challenge: "bb".into(),
+            ..said.clone()
+        };
         assert!(said.is_outdated(&challenged, interval));
         for health in [
             (HealthState::Degraded, 0, None, false),
@@ -161,7 +194,13 @@ mod tests {
             (HealthState::Healthy, 0, Some(Exit::Code(0)), false),
             (HealthState::Healthy, 0, None, true),
         ] {
-            assert!(said.is_outdated(&Said { health, ..said.clone() }, interval));
+            assert!(said.is_outdated(
+                &Said {
+                    health,
+                    ..said.clone()
+                },
+                interval
+            ));
         }
     }
 }
