@@ -1,5 +1,6 @@
 //! Connections that carry the application's bytes: to its ports, and its output.
 
+use crate::agent::Refused;
 use crate::application::Reader;
 use contract::agent::Refusal;
 use std::io;
@@ -8,8 +9,6 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional_with_sizes};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-use crate::agent::Refused;
 
 /// How long the application may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(5);

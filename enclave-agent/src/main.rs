@@ -6,8 +6,10 @@ use contract::image::{self, ImageDescription, ImageError};
 use contract::ports;
 use enclave_agent::application::init;
 use enclave_agent::{
-    Agent, Place, SecureModule, control, heartbeat, modules, mounts, network, say, secure_module,
+    Agent, End, Place, SecureModule, control, heartbeat, modules, mounts, network, say, secure_module,
 };
+use nix::sys::resource::{Resource, setrlimit};
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,6 +18,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio_vsock::{VsockAddr, VsockListener};
+
+/// Two for each connection that may be forwarded, and some more.
+const OPEN_FILES: u64 = 4096;
 
 /// Why the enclave cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -55,11 +60,13 @@ fn main() -> ExitCode {
     restart()
 }
 
-fn boot() -> Result<std::convert::Infallible, BootError> {
+fn boot() -> Result<Infallible, BootError> {
     mounts::mount_system()?;
     modules::load(Path::new(modules::FOLDER))?;
     network::bring_up().map_err(BootError::Network)?;
+    // Not to be looked into by an application that is root, should it ever see this process.
     nix::sys::prctl::set_dumpable(false).map_err(io::Error::from)?;
+    setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES).map_err(io::Error::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -68,7 +75,7 @@ fn boot() -> Result<std::convert::Infallible, BootError> {
     restart();
 }
 
-async fn run() -> Result<enclave_agent::End, BootError> {
+async fn run() -> Result<End, BootError> {
     let listener = VsockListener::bind(VsockAddr::new(vsock::VMADDR_CID_ANY, ports::AGENT))
         .map_err(BootError::Listen)?;
     tokio::spawn(heartbeat::send());
