@@ -3,7 +3,7 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Seek, Write},
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -13,7 +13,7 @@ use crate::{
     Options,
     bundle::Bundle,
     digest::Digest,
-    eif::{self, DEFAULT_BUILD_TIME, Metadata, Pcrs, SectionKind, Signer},
+    eif::{self, DEFAULT_BUILD_TIME, Finished, Metadata, Pcrs, SectionKind, Signer},
     error::Error,
     image::{self, Image, ImageRef},
     ramdisk::{Ramdisk, describe},
@@ -48,9 +48,25 @@ pub struct Labels {
     pub signer: Option<Arc<Signer>>,
 }
 
+impl Labels {
+    fn metadata(&self, name: &str, kernel: &str) -> Metadata {
+        Metadata::new(
+            self.name.as_deref().unwrap_or(name),
+            &self.version,
+            &self.build_time,
+            kernel,
+        )
+    }
+}
+
 impl Default for Labels {
     fn default() -> Self {
-        Self { name: None, version: "1.0".into(), build_time: DEFAULT_BUILD_TIME.into(), signer: None }
+        Self {
+            name: None,
+            version: "1.0".into(),
+            build_time: DEFAULT_BUILD_TIME.into(),
+            signer: None,
+        }
     }
 }
 
@@ -65,8 +81,16 @@ pub async fn measure(image: &ImageRef, bundle: &Bundle, options: &Options) -> Re
     let (bundle, options) = (bundle.clone(), options.clone());
     blocking(move || {
         let tree = unpack(&image, &options)?;
-        let assembled = assemble(&image, &tree, &bundle, &Labels::default(), &options, io::empty());
-        Ok(assembled?.map_err(|source| Error::Eif { path: "(measuring)".into(), source })?.0)
+        let labels = Labels::default();
+        assemble(
+            &image,
+            &tree,
+            &bundle,
+            &labels,
+            &options,
+            Path::new("(measured, not written)"),
+            io::empty(),
+        )
     })
     .await
 }
@@ -80,16 +104,60 @@ pub async fn build(
     output: &Path,
 ) -> Result<Measurement, Error> {
     let image = image::open(image, options).await?;
-    let (bundle, labels, options, output) = (bundle.clone(), labels.clone(), options.clone(), output.to_owned());
+    let (bundle, labels, options, output) =
+        (bundle.clone(), labels.clone(), options.clone(), output.to_owned());
     blocking(move || {
         let tree = unpack(&image, &options)?;
         write_whole(&output, |file| {
-            assemble(&image, &tree, &bundle, &labels, &options, file)?
-                .map(|(measurement, _)| measurement)
-                .map_err(|source| Error::Eif { path: output.clone(), source })
+            assemble(&image, &tree, &bundle, &labels, &options, &output, file)
         })
     })
     .await
+}
+
+/// Writes the EIF of a kernel, a command line and ramdisks, as they are, to `output`.
+pub fn build_from_files(
+    kernel: &Path,
+    cmdline: &str,
+    ramdisks: &[PathBuf],
+    labels: &Labels,
+    output: &Path,
+) -> Result<Pcrs, Error> {
+    write_whole(output, |file| {
+        let failed = |source| Error::Eif {
+            path: output.into(),
+            source,
+        };
+        let mut writer = eif::Writer::new(file, false).map_err(failed)?;
+        copy_section(&mut writer, SectionKind::Kernel, kernel)?;
+        writer
+            .section(SectionKind::Cmdline, cmdline.as_bytes())
+            .map_err(failed)?;
+        writer
+            .metadata(&labels.metadata("files", "unknown"))
+            .map_err(failed)?;
+        for ramdisk in ramdisks {
+            copy_section(&mut writer, SectionKind::Ramdisk, ramdisk)?;
+        }
+        Ok(writer.finish(labels.signer.as_deref()).map_err(failed)?.pcrs)
+    })
+}
+
+fn copy_section<W: Write + Seek>(
+    writer: &mut eif::Writer<W>,
+    kind: SectionKind,
+    path: &Path,
+) -> Result<(), Error> {
+    let mut copy = || -> Result<(), eif::Error> {
+        let mut file = File::open(path)?;
+        writer.begin(kind, file.metadata()?.len())?;
+        io::copy(&mut file, writer)?;
+        Ok(())
+    };
+    copy().map_err(|source| Error::Eif {
+        path: path.into(),
+        source,
+    })
 }
 
 /// Has `fill` write a file that appears under its name whole or not at all. It is not forced to the disk: after a loss of
@@ -98,8 +166,14 @@ pub(crate) fn write_whole<T>(
     output: &Path,
     fill: impl FnOnce(&mut BufWriter<&File>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let failed = |source| Error::File { path: output.into(), source };
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |source| Error::File {
+        path: output.into(),
+        source,
+    };
+    let folder = output
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let temporary = tempfile::Builder::new()
         .prefix(".treza-eif-")
         .permissions(fs::Permissions::from_mode(0o666))
@@ -116,15 +190,29 @@ pub(crate) fn write_whole<T>(
 fn unpack(image: &Image, options: &Options) -> Result<Tree, Error> {
     let spool = Spool::new_in(options.cache.folder()?).map_err(rootfs::Error::Io)?;
     let layers = image.layers.iter().map(|layer| {
-        options.progress.begin(&format!("unpacking {}", layer.diff_id), layer.bytes.size);
-        let bytes = Told { inner: layer.bytes.open()?, options };
-        Ok(PackedLayer { bytes, digest: layer.digest, diff_id: layer.diff_id })
+        options
+            .progress
+            .begin(&format!("unpacking {}", layer.diff_id), layer.bytes.size);
+        let bytes = Told {
+            inner: layer.bytes.open()?,
+            options,
+        };
+        Ok(PackedLayer {
+            bytes,
+            digest: layer.digest,
+            diff_id: layer.diff_id,
+        })
     });
     rootfs::apply(layers, Tree::new(spool), &options.limits).map_err(|error| {
         // Damaged in the cache: the next attempt fetches it again.
         if let rootfs::Error::Digest { expected, .. } | rootfs::Error::DiffId { expected, .. } = &error {
-            let damaged = image.layers.iter().filter(|layer| layer.diff_id == *expected || layer.digest == Some(*expected));
-            damaged.filter_map(|layer| layer.digest).for_each(|digest| options.cache.forget(&digest));
+            let damaged = image
+                .layers
+                .iter()
+                .filter(|layer| layer.diff_id == *expected || layer.digest == Some(*expected));
+            damaged
+                .filter_map(|layer| layer.digest)
+                .for_each(|digest| options.cache.forget(&digest));
         }
         Error::Rootfs(error)
     })
@@ -136,32 +224,46 @@ fn assemble<W: Write + Seek>(
     bundle: &Bundle,
     labels: &Labels,
     options: &Options,
+    path: &Path,
     output: W,
-) -> Result<Result<(Measurement, W), eif::Error>, Error> {
+) -> Result<Measurement, Error> {
     let description = describe(image, tree)?;
     let ramdisk = Ramdisk::new(tree, &description)?;
     let size = ramdisk.size();
     options.progress.begin("writing the enclave image", size);
-    let write = || {
+    let write = || -> Result<Finished<W>, eif::Error> {
         let mut writer = eif::Writer::new(output, false)?;
         writer.section(SectionKind::Kernel, &bundle.kernel)?;
         writer.section(SectionKind::Cmdline, bundle.cmdline.as_bytes())?;
-        let name = labels.name.clone().unwrap_or_else(|| image.digest.to_string());
         let kernel = bundle.manifest().kernel.to_string();
-        writer.metadata(&Metadata::new(&name, &labels.version, &labels.build_time, &kernel))?;
+        writer.metadata(&labels.metadata(&image.digest.to_string(), &kernel))?;
         writer.section(SectionKind::Ramdisk, &bundle.boot)?;
         writer.begin(SectionKind::Ramdisk, size)?;
-        ramdisk.write(Told { inner: &mut writer, options })?;
-        let finished = writer.finish(labels.signer.as_deref())?;
-        let (image_digest, bundle) = (image.digest, bundle.digest());
-        let (pcrs, size) = (finished.pcrs, finished.size);
-        Ok((Measurement { image_digest, bundle, pcrs, size, description: description.clone() }, finished.output))
+        ramdisk.write(Told {
+            inner: &mut writer,
+            options,
+        })?;
+        writer.finish(labels.signer.as_deref())
     };
-    Ok(write())
+    let Finished { pcrs, size, .. } = write().map_err(|source| Error::Eif {
+        path: path.into(),
+        source,
+    })?;
+    Ok(Measurement {
+        image_digest: image.digest,
+        bundle: bundle.digest(),
+        pcrs,
+        size,
+        description,
+    })
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Interrupted(error.to_string()))?
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::Interrupted(error.to_string()))?
 }
 
 /// Tells the progress how many bytes pass.

@@ -58,7 +58,10 @@ impl Error {
             ),
             Self::Rootfs(error) => !matches!(error, rootfs::Error::Io(_)),
             Self::NoEntrypoint | Self::Description(_) => true,
-            Self::Bundle(error) => matches!(error, bundle::Error::Damaged { .. } | bundle::Error::Manifest { .. }),
+            Self::Bundle(error) => matches!(
+                error,
+                bundle::Error::Damaged { .. } | bundle::Error::Manifest { .. }
+            ),
             Self::Eif { source, .. } => !matches!(source, eif::Error::Io(_) | eif::Error::Key(_)),
             Self::File { .. } | Self::Interrupted(_) => false,
         }

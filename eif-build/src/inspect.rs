@@ -31,11 +31,17 @@ pub struct Inspection {
 /// Reads an EIF: its structure and CRC are checked, its registers computed. That it carries a known bundle's boot part
 /// shows by its PCR1, which then equals [`crate::bundle::Bundle::pcr1`].
 pub fn inspect(path: &Path) -> Result<Inspection, Error> {
-    let failed = |source| Error::Eif { path: path.into(), source };
+    let failed = |source| Error::Eif {
+        path: path.into(),
+        source,
+    };
     let mut eif = Eif::open(path).map_err(failed)?;
     let pcrs = eif.check().and_then(|checked| checked.intact()).map_err(failed)?;
     let sections = eif.sections().to_vec();
-    let application = sections.iter().filter(|section| section.kind == SectionKind::Ramdisk).nth(1);
+    let application = sections
+        .iter()
+        .filter(|section| section.kind == SectionKind::Ramdisk)
+        .nth(1);
     let description = match application {
         Some(section) => description(eif.section(section).map_err(failed)?)?,
         None => None,
@@ -55,11 +61,18 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
 /// cpio archives.
 fn description(ramdisk: impl io::Read) -> Result<Option<ImageDescription>, Error> {
     let mut archive = cpio::Reader::new(ramdisk);
-    let Ok(Some(_folder)) = archive.next_entry() else { return Ok(None) };
+    let Ok(Some(_folder)) = archive.next_entry() else {
+        return Ok(None);
+    };
     match archive.next_entry() {
-        Ok(Some(entry)) if entry.path == image::PATH.as_bytes() && entry.size as usize <= image::MAX_BYTES => {
+        Ok(Some(entry))
+            if entry.path == image::PATH.as_bytes() && entry.size as usize <= image::MAX_BYTES =>
+        {
             let mut json = Vec::new();
-            archive.copy_data(&mut json).map_err(|source| Error::File { path: image::PATH.into(), source })?;
+            archive.copy_data(&mut json).map_err(|source| Error::File {
+                path: image::PATH.into(),
+                source,
+            })?;
             Ok(Some(ImageDescription::parse(&json)?))
         }
         _ => Ok(None),

@@ -1,2 +1,8 @@
-//! Images to enclave image files (EIF): pull, unpack, build, measure, describe, sign, verify, extract.
-fn main() {}
+//! `treza-eif`: enclave image files from container images, and back.
+#![forbid(unsafe_code)]
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -19,7 +19,10 @@ const NSM_LABEL: &str = "treza.nsm";
 /// What the agent is told of an image: its configuration, the user resolved in its files, the extended attributes.
 pub fn describe(image: &Image, tree: &Tree) -> Result<ImageDescription, Error> {
     let config = image.config.config.clone().unwrap_or_default();
-    let (entrypoint, cmd) = (config.entrypoint.clone().unwrap_or_default(), config.cmd.clone().unwrap_or_default());
+    let (entrypoint, cmd) = (
+        config.entrypoint.clone().unwrap_or_default(),
+        config.cmd.clone().unwrap_or_default(),
+    );
     if entrypoint.iter().chain(&cmd).next().is_none_or(String::is_empty) {
         return Err(Error::NoEntrypoint);
     }
@@ -41,8 +44,16 @@ pub fn describe(image: &Image, tree: &Tree) -> Result<ImageDescription, Error> {
         working_dir: format!("/{}", working_dir.trim_start_matches('/')),
         user: tree.resolve_user(config.user.as_deref().unwrap_or_default())?,
         exposed_ports: config.tcp_ports(),
-        stop_signal: config.stop_signal.clone().filter(|signal| !signal.is_empty()).unwrap_or("SIGTERM".into()),
-        nsm: config.labels.as_ref().and_then(|labels| labels.get(NSM_LABEL)).is_some_and(|value| value == "true"),
+        stop_signal: config
+            .stop_signal
+            .clone()
+            .filter(|signal| !signal.is_empty())
+            .unwrap_or("SIGTERM".into()),
+        nsm: config
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(NSM_LABEL))
+            .is_some_and(|value| value == "true"),
         xattrs: xattrs.collect(),
     })
 }
@@ -69,7 +80,11 @@ impl<'a> Ramdisk<'a> {
                 *count += 1;
             }
         }
-        Ok(Self { tree, description: description.to_json()?, links })
+        Ok(Self {
+            tree,
+            description: description.to_json()?,
+            links,
+        })
     }
 
     /// The archive's size in bytes.
@@ -93,7 +108,10 @@ impl<'a> Ramdisk<'a> {
     fn entries(&self) -> impl Iterator<Item = (Entry, Data<'_>)> {
         let folder = Entry::new("treza", file_type::DIRECTORY | 0o755, 1);
         let size = self.description.len() as u32;
-        let file = Entry { size, ..Entry::new(PATH, file_type::REGULAR | 0o644, 2) };
+        let file = Entry {
+            size,
+            ..Entry::new(PATH, file_type::REGULAR | 0o644, 2)
+        };
         let ours = [(folder, Data::Bytes(&[])), (file, Data::Bytes(&self.description))];
         // Numbers are given by first appearance; of the paths of one file the first has the data.
         let mut numbers = HashMap::new();
@@ -109,7 +127,13 @@ impl<'a> Ramdisk<'a> {
                 }
                 next
             });
-            archived(path, inode, number, if shared { links } else { 1 }, known.is_none())
+            archived(
+                path,
+                inode,
+                number,
+                if shared { links } else { 1 },
+                known.is_none(),
+            )
         });
         ours.into_iter().chain(theirs)
     }
@@ -121,7 +145,9 @@ fn archived<'a>(path: &[u8], inode: &'a Inode, number: u32, links: u32, first: b
         Kind::File(extent) if first => (file_type::REGULAR, (0, 0), Data::Spooled(*extent)),
         Kind::File(_) => (file_type::REGULAR, (0, 0), Data::Bytes(&[])),
         Kind::Symlink(target) => (file_type::SYMLINK, (0, 0), Data::Bytes(target)),
-        Kind::CharacterDevice(major, minor) => (file_type::CHARACTER_DEVICE, (*major, *minor), Data::Bytes(&[])),
+        Kind::CharacterDevice(major, minor) => {
+            (file_type::CHARACTER_DEVICE, (*major, *minor), Data::Bytes(&[]))
+        }
         Kind::BlockDevice(major, minor) => (file_type::BLOCK_DEVICE, (*major, *minor), Data::Bytes(&[])),
         Kind::Fifo => (file_type::FIFO, (0, 0), Data::Bytes(&[])),
     };
@@ -135,7 +161,21 @@ fn archived<'a>(path: &[u8], inode: &'a Inode, number: u32, links: u32, first: b
         full.extend_from_slice(path);
     }
     // Linux takes a symbolic link's permissions from nowhere; 0777 is what every archive has.
-    let permissions = if matches!(inode.kind, Kind::Symlink(_)) { 0o777 } else { inode.permissions };
+    let permissions = if matches!(inode.kind, Kind::Symlink(_)) {
+        0o777
+    } else {
+        inode.permissions
+    };
     let (uid, gid) = (inode.uid, inode.gid);
-    (Entry { uid, gid, links, device, size, ..Entry::new(full, kind | permissions, number) }, data)
+    (
+        Entry {
+            uid,
+            gid,
+            links,
+            device,
+            size,
+            ..Entry::new(full, kind | permissions, number)
+        },
+        data,
+    )
 }

@@ -14,7 +14,7 @@ pub use measure::{Measurer, Pcr, Pcrs};
 pub use metadata::{BuildMetadata, DEFAULT_BUILD_TIME, Metadata};
 pub use reader::{Checked, Crc, Eif};
 pub use signature::{Certificate, Signer, verify_signature};
-pub use writer::{Writer, resign};
+pub use writer::{Finished, Writer, resign};
 
 use std::io;
 
@@ -47,6 +47,6 @@ pub enum Error {
     #[error("cannot write the EIF: {0}")]
     Unwritable(String),
     /// Reading or writing failed.
-    #[error(transparent)]
+    #[error("{0}")]
     Io(#[from] io::Error),
 }

@@ -19,12 +19,17 @@ pub struct Cache {
 impl Cache {
     /// The cache in `folder`, which is made when something is put into it.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self {
+            folder: folder.into(),
+        }
     }
 
     /// The cache's folder, made if it is missing.
     pub(crate) fn folder(&self) -> Result<&Path, Error> {
-        fs::create_dir_all(&self.folder).map_err(|source| Error::File { path: self.folder.clone(), source })?;
+        fs::create_dir_all(&self.folder).map_err(|source| Error::File {
+            path: self.folder.clone(),
+            source,
+        })?;
         Ok(&self.folder)
     }
 
@@ -32,21 +37,32 @@ impl Cache {
     pub(crate) fn get(&self, digest: &Digest, size: u64) -> Option<FileRange> {
         let path = self.path(digest);
         let metadata = path.metadata().ok()?;
-        (metadata.len() == size).then_some(FileRange { path, offset: 0, size })
+        (metadata.len() == size).then_some(FileRange {
+            path,
+            offset: 0,
+            size,
+        })
     }
 
     /// A document of at most `limit` bytes, if it is here undamaged.
     pub(super) fn read(&self, digest: &Digest, limit: u64) -> Option<Vec<u8>> {
         let path = self.path(digest);
         let size = path.metadata().ok()?.len();
-        let bytes = FileRange { path, offset: 0, size }.read(limit).ok()?;
+        let bytes = FileRange {
+            path,
+            offset: 0,
+            size,
+        }
+        .read(limit)
+        .ok()?;
         (Digest::of(&bytes) == *digest).then_some(bytes)
     }
 
     /// Keeps a document.
     pub(super) fn put(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
         let mut file = self.temporary(digest)?;
-        file.write_all(bytes).map_err(|source| self.failed(digest, source))?;
+        file.write_all(bytes)
+            .map_err(|source| self.failed(digest, source))?;
         self.keep(digest, file)
     }
 
@@ -63,19 +79,32 @@ impl Cache {
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|source| self.failed(digest, source))?;
             let piece = piece.as_ref();
-            left = left.checked_sub(piece.len() as u64).ok_or_else(|| Error::TooLarge {
-                what: format!("a layer {digest} that is longer than the {size} bytes which its manifest says"),
-            })?;
+            left = left
+                .checked_sub(piece.len() as u64)
+                .ok_or_else(|| Error::TooLarge {
+                    what: format!(
+                        "a layer {digest} that is longer than the {size} bytes which its manifest says"
+                    ),
+                })?;
             hasher.update(piece);
-            file.write_all(piece).map_err(|source| self.failed(digest, source))?;
+            file.write_all(piece)
+                .map_err(|source| self.failed(digest, source))?;
             arrived(piece.len() as u64);
         }
         let found = hasher.finish();
         if found != *digest {
-            return Err(Error::WrongDigest { what: "a layer", expected: *digest, found });
+            return Err(Error::WrongDigest {
+                what: "a layer",
+                expected: *digest,
+                found,
+            });
         }
         self.keep(digest, file)?;
-        Ok(FileRange { path: self.path(digest), offset: 0, size })
+        Ok(FileRange {
+            path: self.path(digest),
+            offset: 0,
+            size,
+        })
     }
 
     /// Forgets a blob that turned out to be damaged.
@@ -92,11 +121,16 @@ impl Cache {
     }
 
     fn keep(&self, digest: &Digest, file: tempfile::NamedTempFile) -> Result<(), Error> {
-        file.persist(self.path(digest)).map(drop).map_err(|error| self.failed(digest, error.error))
+        file.persist(self.path(digest))
+            .map(drop)
+            .map_err(|error| self.failed(digest, error.error))
     }
 
     fn failed(&self, digest: &Digest, source: io::Error) -> Error {
-        Error::File { path: self.path(digest), source }
+        Error::File {
+            path: self.path(digest),
+            source,
+        }
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {

@@ -72,15 +72,22 @@ impl Credentials {
             Self::Basic(name, password) => Ok(RegistryAuth::Basic(name.clone(), password.clone())),
             Self::Bearer(token) => Ok(RegistryAuth::Bearer(token.clone())),
             Self::DockerConfig(path) => {
-                let refuse = |problem: String| Error::Credentials { path: path.clone(), problem };
+                let refuse = |problem: String| Error::Credentials {
+                    path: path.clone(),
+                    problem,
+                };
                 let json = match read(path) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(RegistryAuth::Anonymous),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                        return Ok(RegistryAuth::Anonymous);
+                    }
                     result => result.map_err(|error| refuse(error.to_string()))?,
                 };
-                let config: DockerConfig = serde_json::from_slice(&json).map_err(|error| refuse(error.to_string()))?;
+                let config: DockerConfig =
+                    serde_json::from_slice(&json).map_err(|error| refuse(error.to_string()))?;
                 let entry = config.auths.iter().find(|(name, _)| host(name) == host(registry));
                 entry.map_or(Ok(RegistryAuth::Anonymous), |(name, auth)| {
-                    auth.decode().ok_or_else(|| refuse(format!("auths: {name:?}: not base64 of name:password")))
+                    auth.decode()
+                        .ok_or_else(|| refuse(format!("auths: {name:?}: not base64 of name:password")))
                 })
             }
         }
@@ -95,7 +102,10 @@ impl Auth {
         if !self.auth.is_empty() {
             let text = String::from_utf8(STANDARD.decode(&self.auth).ok()?).ok()?;
             let (name, password) = text.split_once(':')?;
-            return Some(RegistryAuth::Basic(name.into(), password.trim_end_matches('\0').into()));
+            return Some(RegistryAuth::Basic(
+                name.into(),
+                password.trim_end_matches('\0').into(),
+            ));
         }
         if self.username.is_empty() {
             return Some(RegistryAuth::Anonymous);
@@ -135,8 +145,14 @@ mod tests {
         let credentials = Credentials::DockerConfig(path);
         let basic = RegistryAuth::Basic("name".into(), "pass:word".into());
         assert_eq!(credentials.for_registry("docker.io").unwrap(), basic);
-        assert_eq!(credentials.for_registry("127.0.0.1:5000").unwrap(), RegistryAuth::Bearer("t".into()));
-        assert_eq!(credentials.for_registry("127.0.0.1:5001").unwrap(), RegistryAuth::Anonymous);
+        assert_eq!(
+            credentials.for_registry("127.0.0.1:5000").unwrap(),
+            RegistryAuth::Bearer("t".into())
+        );
+        assert_eq!(
+            credentials.for_registry("127.0.0.1:5001").unwrap(),
+            RegistryAuth::Anonymous
+        );
         assert!(credentials.for_registry("bad").is_err());
         let missing = Credentials::DockerConfig(folder.path().join("none"));
         assert_eq!(missing.for_registry("x").unwrap(), RegistryAuth::Anonymous);

@@ -24,22 +24,42 @@ pub(super) fn open(path: &Path, image: &ImageRef, limits: &Limits) -> Result<Ima
     let json = files.need("manifest.json")?.read(MAX_MANIFEST)?;
     let entries: Vec<Entry> = serde_json::from_slice(&json).map_err(|error| malformed(error.to_string()))?;
     let [entry] = &entries[..] else {
-        return Err(malformed(format!("it has {} images; save one alone", entries.len())));
+        return Err(malformed(format!(
+            "it has {} images; save one alone",
+            entries.len()
+        )));
     };
     if entry.layers.len() > limits.layers {
-        return Err(Error::TooLarge { what: format!("{} layers", entry.layers.len()) });
+        return Err(Error::TooLarge {
+            what: format!("{} layers", entry.layers.len()),
+        });
     }
     let json = files.need(&entry.config)?.read(MAX_CONFIG)?;
     let digest = Digest::of(&json);
     if let Some(&expected) = image.digest().filter(|expected| **expected != digest) {
-        return Err(Error::WrongDigest { what: "the image (its configuration)", expected, found: digest });
+        return Err(Error::WrongDigest {
+            what: "the image (its configuration)",
+            expected,
+            found: digest,
+        });
     }
     let config = ImageConfig::parse(&json)?;
-    let ranges = entry.layers.iter().map(|name| Ok((None, files.need(name)?))).collect::<Result<Vec<_>, Error>>()?;
+    let ranges = entry
+        .layers
+        .iter()
+        .map(|name| Ok((None, files.need(name)?)))
+        .collect::<Result<Vec<_>, Error>>()?;
     let layers = join_layers(ranges.into_iter(), &config)?;
-    Ok(Image { digest, config, layers })
+    Ok(Image {
+        digest,
+        config,
+        layers,
+    })
 }
 
 fn malformed(problem: String) -> Error {
-    Error::Malformed { what: "manifest.json", problem }
+    Error::Malformed {
+        what: "manifest.json",
+        problem,
+    }
 }

@@ -33,11 +33,16 @@ impl FileRange {
     /// All of the bytes, unless they are more than `limit`.
     pub(super) fn read(&self, limit: u64) -> Result<Vec<u8>, Error> {
         if self.size > limit {
-            return Err(Error::TooLarge { what: format!("a document of {} bytes in {}", self.size, self.path.display()) });
+            return Err(Error::TooLarge {
+                what: format!("a document of {} bytes in {}", self.size, self.path.display()),
+            });
         }
         let mut bytes = Vec::new();
         let read = self.open().and_then(|mut file| file.read_to_end(&mut bytes));
-        read.map_err(|source| Error::File { path: self.path.clone(), source })?;
+        read.map_err(|source| Error::File {
+            path: self.path.clone(),
+            source,
+        })?;
         Ok(bytes)
     }
 }
@@ -46,7 +51,10 @@ impl FileRange {
 #[derive(Debug)]
 pub(super) enum Files {
     Folder(PathBuf),
-    Archive { path: PathBuf, members: HashMap<String, (u64, u64)> },
+    Archive {
+        path: PathBuf,
+        members: HashMap<String, (u64, u64)>,
+    },
 }
 
 impl Files {
@@ -56,8 +64,14 @@ impl Files {
 
     /// Finds the members of a tar archive.
     pub(super) fn archive(path: &Path) -> Result<Self, Error> {
-        let members = list_members(path).map_err(|source| Error::File { path: path.into(), source })?;
-        Ok(Self::Archive { path: path.into(), members })
+        let members = list_members(path).map_err(|source| Error::File {
+            path: path.into(),
+            source,
+        })?;
+        Ok(Self::Archive {
+            path: path.into(),
+            members,
+        })
     }
 
     /// Where a file's bytes are; `None` if there is no such file. `name` is one of ours: it never climbs.
@@ -66,11 +80,17 @@ impl Files {
             Self::Folder(folder) => {
                 let path = folder.join(name);
                 let size = path.metadata().ok().filter(|metadata| metadata.is_file())?.len();
-                Some(FileRange { path, offset: 0, size })
+                Some(FileRange {
+                    path,
+                    offset: 0,
+                    size,
+                })
             }
-            Self::Archive { path, members } => {
-                members.get(name).map(|&(offset, size)| FileRange { path: path.clone(), offset, size })
-            }
+            Self::Archive { path, members } => members.get(name).map(|&(offset, size)| FileRange {
+                path: path.clone(),
+                offset,
+                size,
+            }),
         }
     }
 

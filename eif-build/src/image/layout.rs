@@ -26,7 +26,11 @@ pub(super) fn open(image: &ImageRef) -> Result<Layout<'_>, Error> {
             return Err(Error::Reference(image.to_string(), "not an OCI layout".into()));
         }
     };
-    Ok(Layout { files, image, tag: tag.as_deref() })
+    Ok(Layout {
+        files,
+        image,
+        tag: tag.as_deref(),
+    })
 }
 
 impl Layout<'_> {
@@ -54,10 +58,17 @@ impl Layout<'_> {
         let json = self.blob(&manifest.config.digest)?.read(MAX_CONFIG)?;
         check("the image's configuration", &json, &manifest.config.digest)?;
         let config = ImageConfig::parse(&json)?;
-        let ranges = manifest.layers.iter().map(|layer| Ok((Some(layer.digest), self.blob(&layer.digest)?)));
+        let ranges = manifest
+            .layers
+            .iter()
+            .map(|layer| Ok((Some(layer.digest), self.blob(&layer.digest)?)));
         let ranges = ranges.collect::<Result<Vec<_>, Error>>()?;
         let layers = join_layers(ranges.into_iter(), &config)?;
-        Ok(Image { digest, config, layers })
+        Ok(Image {
+            digest,
+            config,
+            layers,
+        })
     }
 
     /// The entry of the layout's index that the reference means.
@@ -67,14 +78,27 @@ impl Layout<'_> {
             return Err(malformed("index.json is not an index"));
         };
         if let Some(tag) = self.tag {
-            let has_name = |entry: &Descriptor| entry.annotations.as_ref().and_then(|all| all.get(REF_NAME)).is_some_and(|name| name == tag);
+            let has_name = |entry: &Descriptor| {
+                entry
+                    .annotations
+                    .as_ref()
+                    .and_then(|all| all.get(REF_NAME))
+                    .is_some_and(|name| name == tag)
+            };
             index.retain(has_name);
         }
         match (&index[..], self.tag) {
             ([entry], _) => Ok(entry.clone()),
-            ([], _) => Err(Error::NotFound { image: self.image.to_string(), cause: "not in the layout's index".into() }),
-            (entries, None) if entries.iter().any(|entry| entry.platform.is_some()) => select_platform(entries).cloned(),
-            _ => Err(malformed("its index has several images; name one as oci:DIR:NAME or by digest")),
+            ([], _) => Err(Error::NotFound {
+                image: self.image.to_string(),
+                cause: "not in the layout's index".into(),
+            }),
+            (entries, None) if entries.iter().any(|entry| entry.platform.is_some()) => {
+                select_platform(entries).cloned()
+            }
+            _ => Err(malformed(
+                "its index has several images; name one as oci:DIR:NAME or by digest",
+            )),
         }
     }
 
@@ -90,5 +114,8 @@ impl Layout<'_> {
 }
 
 fn malformed(problem: &str) -> Error {
-    Error::Malformed { what: "index", problem: problem.into() }
+    Error::Malformed {
+        what: "index",
+        problem: problem.into(),
+    }
 }

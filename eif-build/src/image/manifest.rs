@@ -18,8 +18,10 @@ pub(super) const MEDIA_TYPES: [&str; 4] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 ];
-const CONFIG_TYPES: [&str; 2] =
-    ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
+const CONFIG_TYPES: [&str; 2] = [
+    "application/vnd.oci.image.config.v1+json",
+    "application/vnd.docker.container.image.v1+json",
+];
 /// How the media types of layers begin; how they are compressed is told by their bytes.
 const LAYER_TYPES: [&str; 4] = [
     "application/vnd.oci.image.layer.v1.tar",
@@ -85,13 +87,19 @@ struct RawDocument {
 impl Document {
     /// Reads a manifest or an index.
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
-        let refuse = |problem: String| Error::Malformed { what: "manifest", problem };
+        let refuse = |problem: String| Error::Malformed {
+            what: "manifest",
+            problem,
+        };
         if json.len() as u64 > MAX_MANIFEST {
             return Err(refuse(format!("it is longer than {MAX_MANIFEST} bytes")));
         }
         let raw: RawDocument = serde_json::from_slice(json).map_err(|error| refuse(error.to_string()))?;
         if raw.schema_version != 2 {
-            return Err(refuse(format!("schema version {}; only 2 is read: push the image again", raw.schema_version)));
+            return Err(refuse(format!(
+                "schema version {}; only 2 is read: push the image again",
+                raw.schema_version
+            )));
         }
         match (raw.config, raw.layers, raw.manifests) {
             (Some(config), Some(layers), None) => Ok(Self::Manifest(Manifest::new(config, layers)?)),
@@ -103,30 +111,51 @@ impl Document {
 
 impl Manifest {
     fn new(config: Descriptor, layers: Vec<Descriptor>) -> Result<Self, Error> {
-        let refuse = |problem: String| Error::Malformed { what: "manifest", problem };
+        let refuse = |problem: String| Error::Malformed {
+            what: "manifest",
+            problem,
+        };
         if !CONFIG_TYPES.contains(&config.media_type.as_str()) {
-            return Err(refuse(format!("{:?} is not a container image's configuration", config.media_type)));
+            return Err(refuse(format!(
+                "{:?} is not a container image's configuration",
+                config.media_type
+            )));
         }
         let is_layer = |layer: &&Descriptor| {
-            LAYER_TYPES.iter().any(|start| layer.media_type.starts_with(start)) && !layer.media_type.contains("encrypted")
+            LAYER_TYPES
+                .iter()
+                .any(|start| layer.media_type.starts_with(start))
+                && !layer.media_type.contains("encrypted")
         };
         if let Some(other) = layers.iter().find(|layer| !is_layer(layer)) {
-            return Err(refuse(format!("{:?} is not a layer that can be unpacked", other.media_type)));
+            return Err(refuse(format!(
+                "{:?} is not a layer that can be unpacked",
+                other.media_type
+            )));
         }
         Ok(Self { config, layers })
     }
 
     /// Refuses an image that is larger than allowed, before anything of it is fetched.
     pub(super) fn check_limits(&self, limits: &Limits) -> Result<(), Error> {
-        let bytes = self.layers.iter().fold(0u64, |sum, layer| sum.saturating_add(layer.size));
+        let bytes = self
+            .layers
+            .iter()
+            .fold(0u64, |sum, layer| sum.saturating_add(layer.size));
         if bytes > limits.total_bytes {
-            return Err(Error::TooLarge { what: format!("layers of {bytes} bytes") });
+            return Err(Error::TooLarge {
+                what: format!("layers of {bytes} bytes"),
+            });
         }
         if self.layers.len() > limits.layers {
-            return Err(Error::TooLarge { what: format!("{} layers", self.layers.len()) });
+            return Err(Error::TooLarge {
+                what: format!("{} layers", self.layers.len()),
+            });
         }
         if self.config.size > MAX_CONFIG {
-            return Err(Error::TooLarge { what: format!("a configuration of {} bytes", self.config.size) });
+            return Err(Error::TooLarge {
+                what: format!("a configuration of {} bytes", self.config.size),
+            });
         }
         Ok(())
     }
@@ -135,11 +164,16 @@ impl Manifest {
 /// The entry of a multi-platform index for linux/amd64.
 pub(super) fn select_platform(index: &[Descriptor]) -> Result<&Descriptor, Error> {
     let fits = |platform: &Platform| platform.os == "linux" && platform.architecture == "amd64";
-    index.iter().find(|entry| entry.platform.as_ref().is_some_and(fits)).ok_or_else(|| {
-        let names = index.iter().take(20).filter_map(|entry| entry.platform.as_ref());
-        let names: Vec<String> = names.map(|platform| format!("{}/{}", platform.os, platform.architecture)).collect();
-        Error::Platform(contract::fault::printable(&names.join(", "), 300))
-    })
+    index
+        .iter()
+        .find(|entry| entry.platform.as_ref().is_some_and(fits))
+        .ok_or_else(|| {
+            let names = index.iter().take(20).filter_map(|entry| entry.platform.as_ref());
+            let names: Vec<String> = names
+                .map(|platform| format!("{}/{}", platform.os, platform.architecture))
+                .collect();
+            Error::Platform(contract::fault::printable(&names.join(", "), 300))
+        })
 }
 
 /// An image's configuration, as far as an enclave uses it.
@@ -181,8 +215,10 @@ pub struct Config {
 impl ImageConfig {
     /// Reads a configuration; one for another platform is refused.
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
-        let config: Self = serde_json::from_slice(json)
-            .map_err(|error| Error::Malformed { what: "configuration", problem: error.to_string() })?;
+        let config: Self = serde_json::from_slice(json).map_err(|error| Error::Malformed {
+            what: "configuration",
+            problem: error.to_string(),
+        })?;
         if config.os != "linux" || config.architecture != "amd64" {
             let platform = format!("{}/{}", config.os, config.architecture);
             return Err(Error::Platform(contract::fault::printable(&platform, 100)));
@@ -200,7 +236,10 @@ impl Config {
             Some(_) => None,
             None => port.parse().ok(),
         });
-        tcp.filter(|port| *port != 0).collect::<BTreeSet<u16>>().into_iter().collect()
+        tcp.filter(|port| *port != 0)
+            .collect::<BTreeSet<u16>>()
+            .into_iter()
+            .collect()
     }
 }
 
@@ -212,18 +251,29 @@ mod tests {
     #[test]
     fn an_index_gives_its_amd64_entry() {
         let digest = Digest::of(b"");
-        let entry = |arch: &str| format!(
-            r#"{{"mediaType":"m","digest":"{digest}","size":1,"platform":{{"os":"linux","architecture":"{arch}"}}}}"#
-        );
+        let entry = |arch: &str| {
+            format!(
+                r#"{{"mediaType":"m","digest":"{digest}","size":1,"platform":{{"os":"linux","architecture":"{arch}"}}}}"#
+            )
+        };
         let parse = |archs: [&str; 2]| {
-            let json = format!(r#"{{"schemaVersion":2,"manifests":[{},{}]}}"#, entry(archs[0]), entry(archs[1]));
+            let json = format!(
+                r#"{{"schemaVersion":2,"manifests":[{},{}]}}"#,
+                entry(archs[0]),
+                entry(archs[1])
+            );
             match Document::parse(json.as_bytes()).unwrap() {
                 Document::Index(index) => select_platform(&index).cloned(),
                 Document::Manifest(_) => panic!("an index was read as a manifest"),
             }
         };
         assert!(parse(["arm64", "amd64"]).is_ok());
-        assert!(parse(["arm64", "s390x"]).unwrap_err().to_string().contains("linux/arm64, linux/s390x"));
+        assert!(
+            parse(["arm64", "s390x"])
+                .unwrap_err()
+                .to_string()
+                .contains("linux/arm64, linux/s390x")
+        );
     }
 
     #[test]
@@ -232,17 +282,28 @@ mod tests {
         let artifact = format!(
             r#"{{"schemaVersion":2,"layers":[],"config":{{"mediaType":"application/vnd.cncf.helm.config.v1+json","digest":"{digest}","size":1}}}}"#
         );
-        for bad in [artifact.as_str(), r#"{"schemaVersion":1}"#, r#"{"schemaVersion":2}"#, "[]", ""] {
+        for bad in [
+            artifact.as_str(),
+            r#"{"schemaVersion":1}"#,
+            r#"{"schemaVersion":2}"#,
+            "[]",
+            "",
+        ] {
             assert!(Document::parse(bad.as_bytes()).is_err(), "{bad}");
         }
         let windows = r#"{"os":"windows","architecture":"amd64","rootfs":{"diff_ids":[]}}"#;
-        assert!(matches!(ImageConfig::parse(windows.as_bytes()), Err(Error::Platform(_))));
+        assert!(matches!(
+            ImageConfig::parse(windows.as_bytes()),
+            Err(Error::Platform(_))
+        ));
     }
 
     #[test]
     fn ports_are_tcp_sorted_and_single() {
-        let config: Config =
-            serde_json::from_str(r#"{"ExposedPorts":{"443/tcp":{},"80":{},"80/tcp":{},"53/udp":{},"x/tcp":{}}}"#).unwrap();
+        let config: Config = serde_json::from_str(
+            r#"{"ExposedPorts":{"443/tcp":{},"80":{},"80/tcp":{},"53/udp":{},"x/tcp":{}}}"#,
+        )
+        .unwrap();
         assert_eq!(config.tcp_ports(), [80, 443]);
     }
 

@@ -48,7 +48,9 @@ pub struct Layer {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A reference that is not one.
-    #[error("{0:?} is not an image reference: {1}; write registry/name:tag, registry/name@sha256:…, oci:DIR, oci-archive:FILE or docker-archive:FILE")]
+    #[error(
+        "{0:?} is not an image reference: {1}; write registry/name:tag, registry/name@sha256:…, oci:DIR, oci-archive:FILE or docker-archive:FILE"
+    )]
     Reference(String, String),
     /// The registry cannot be reached.
     #[error("cannot reach the registry {registry}: {cause}; check its name and the network")]
@@ -67,7 +69,9 @@ pub enum Error {
         cause: String,
     },
     /// The registry wants other credentials.
-    #[error("{image}: the registry refuses access; log in with `docker login`, or check the credentials ({cause})")]
+    #[error(
+        "{image}: the registry refuses access; log in with `docker login`, or check the credentials ({cause})"
+    )]
     Unauthorized {
         /// The reference.
         image: String,
@@ -140,7 +144,9 @@ pub async fn resolve(image: &ImageRef, options: &Options) -> Result<Digest, Erro
     match image.location() {
         Location::Registry(name) => Ok(registry::Client::new(name, image, options)?.manifest().await?.0),
         Location::OciDir { .. } | Location::OciArchive { .. } => Ok(layout::open(image)?.manifest()?.0),
-        Location::DockerArchive { path } => docker::open(path, image, &options.limits).map(|image| image.digest),
+        Location::DockerArchive { path } => {
+            docker::open(path, image, &options.limits).map(|image| image.digest)
+        }
     }
 }
 
@@ -156,7 +162,15 @@ pub async fn open(image: &ImageRef, options: &Options) -> Result<Image, Error> {
 /// Holds bytes against the digest that names them.
 fn check(what: &'static str, bytes: &[u8], expected: &Digest) -> Result<(), Error> {
     let found = Digest::of(bytes);
-    if found == *expected { Ok(()) } else { Err(Error::WrongDigest { what, expected: *expected, found }) }
+    if found == *expected {
+        Ok(())
+    } else {
+        Err(Error::WrongDigest {
+            what,
+            expected: *expected,
+            found,
+        })
+    }
 }
 
 /// Joins the layers of a manifest with the diff_ids of its configuration.
@@ -167,8 +181,15 @@ fn join_layers(
     let (layers, diff_ids) = (blobs.len(), config.rootfs.diff_ids.len());
     if layers != diff_ids {
         let problem = format!("it has {diff_ids} diff_ids for {layers} layers");
-        return Err(Error::Malformed { what: "configuration", problem });
+        return Err(Error::Malformed {
+            what: "configuration",
+            problem,
+        });
     }
-    let join = |((digest, bytes), diff_id): ((_, _), &Digest)| Layer { digest, diff_id: *diff_id, bytes };
+    let join = |((digest, bytes), diff_id): ((_, _), &Digest)| Layer {
+        digest,
+        diff_id: *diff_id,
+        bytes,
+    };
     Ok(blobs.zip(&config.rootfs.diff_ids).map(join).collect())
 }

@@ -58,7 +58,10 @@ impl ImageRef {
 
     /// The same reference, pinned to a digest.
     pub fn with_digest(&self, digest: Digest) -> Self {
-        Self { location: self.location.clone(), digest: Some(digest) }
+        Self {
+            location: self.location.clone(),
+            digest: Some(digest),
+        }
     }
 }
 
@@ -71,9 +74,14 @@ impl FromStr for ImageRef {
             return Err(refuse("it is too long or has control characters"));
         }
         let (name, digest) = match text.rsplit_once('@') {
-            Some((name, digest)) if digest.starts_with("sha256:") => {
-                (name, Some(digest.parse().map_err(|_| refuse("its digest is not sha256: and 64 hexadecimal digits"))?))
-            }
+            Some((name, digest)) if digest.starts_with("sha256:") => (
+                name,
+                Some(
+                    digest
+                        .parse()
+                        .map_err(|_| refuse("its digest is not sha256: and 64 hexadecimal digits"))?,
+                ),
+            ),
             _ => (text, None),
         };
         let location = if let Some(rest) = name.strip_prefix("oci:") {
@@ -85,10 +93,15 @@ impl FromStr for ImageRef {
         } else if let Some(path) = name.strip_prefix("docker-archive:") {
             Location::DockerArchive { path: path.into() }
         } else {
-            Location::Registry(name.parse().map_err(|error: oci_client::ParseError| refuse(&error.to_string()))?)
+            Location::Registry(
+                name.parse()
+                    .map_err(|error: oci_client::ParseError| refuse(&error.to_string()))?,
+            )
         };
         match &location {
-            Location::OciDir { path, .. } | Location::OciArchive { path, .. } | Location::DockerArchive { path }
+            Location::OciDir { path, .. }
+            | Location::OciArchive { path, .. }
+            | Location::DockerArchive { path }
                 if path.as_os_str().is_empty() =>
             {
                 Err(refuse("it names no file"))
@@ -145,7 +158,16 @@ mod tests {
 
     #[test]
     fn refuses_what_is_none() {
-        for bad in ["", "oci:", "docker-archive:", "UPPER/case", "a b", "x@sha256:00", "x\ny", "x@sha512:00"] {
+        for bad in [
+            "",
+            "oci:",
+            "docker-archive:",
+            "UPPER/case",
+            "a b",
+            "x@sha256:00",
+            "x\ny",
+            "x@sha512:00",
+        ] {
             assert!(bad.parse::<ImageRef>().is_err(), "{bad:?}");
         }
     }

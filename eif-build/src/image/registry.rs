@@ -33,15 +33,24 @@ impl<'a> Client<'a> {
     pub(super) fn new(name: &'a Reference, image: &'a ImageRef, options: &'a Options) -> Result<Self, Error> {
         let registry = name.resolve_registry();
         let config = ClientConfig {
-            protocol: ClientProtocol::HttpsExcept(Vec::from_iter(is_local(registry).then(|| registry.to_owned()))),
+            protocol: ClientProtocol::HttpsExcept(Vec::from_iter(
+                is_local(registry).then(|| registry.to_owned()),
+            )),
             connect_timeout: Some(CONNECT_TIMEOUT),
             read_timeout: Some(ANSWER_TIMEOUT),
             user_agent: concat!("treza-eif/", env!("CARGO_PKG_VERSION")),
             ..ClientConfig::default()
         };
-        let client = oci_client::Client::try_from(config).map_err(|error| translate(error, image, registry))?;
+        let client =
+            oci_client::Client::try_from(config).map_err(|error| translate(error, image, registry))?;
         let auth = options.credentials.for_registry(registry)?;
-        Ok(Self { client, auth, name, image, options })
+        Ok(Self {
+            client,
+            auth,
+            name,
+            image,
+            options,
+        })
     }
 
     /// The image's digest and manifest.
@@ -51,9 +60,10 @@ impl<'a> Client<'a> {
             Document::Manifest(manifest) => Ok((digest, manifest)),
             Document::Index(index) => match self.document(Some(&select_platform(&index)?.digest)).await? {
                 (digest, Document::Manifest(manifest)) => Ok((digest, manifest)),
-                (_, Document::Index(_)) => {
-                    Err(Error::Malformed { what: "index", problem: "an index within an index".into() })
-                }
+                (_, Document::Index(_)) => Err(Error::Malformed {
+                    what: "index",
+                    problem: "an index within an index".into(),
+                }),
             },
         }
     }
@@ -65,18 +75,25 @@ impl<'a> Client<'a> {
     async fn fetch(&self) -> Result<Image, Error> {
         let (digest, manifest) = self.manifest().await?;
         manifest.check_limits(&self.options.limits)?;
-        self.client.store_auth_if_needed(self.name.resolve_registry(), &self.auth).await;
+        self.client
+            .store_auth_if_needed(self.name.resolve_registry(), &self.auth)
+            .await;
         let json = self.blob(&manifest.config).await?.read(MAX_CONFIG)?;
         check("the image's configuration", &json, &manifest.config.digest)?;
         let config = ImageConfig::parse(&json)?;
-        let ranges: Vec<FileRange> = stream::iter(&manifest.layers)
-            .map(|layer| self.blob(layer))
+        // Gathered first, so that the future can be sent between threads (a closure in the stream's `map` cannot).
+        let fetches: Vec<_> = manifest.layers.iter().map(|layer| self.blob(layer)).collect();
+        let ranges: Vec<FileRange> = stream::iter(fetches)
             .buffered(PARALLEL_LAYERS)
             .try_collect()
             .await?;
         let ranges = manifest.layers.iter().map(|layer| Some(layer.digest)).zip(ranges);
         let layers = join_layers(ranges, &config)?;
-        Ok(Image { digest, config, layers })
+        Ok(Image {
+            digest,
+            config,
+            layers,
+        })
     }
 
     /// A manifest or index with its digest: the one named, else the one that the tag has now.
@@ -97,7 +114,11 @@ impl<'a> Client<'a> {
         let (json, _) = answer.await?;
         let found = Digest::of(&json);
         if let Some(&expected) = digest.filter(|expected| **expected != found) {
-            return Err(Error::WrongDigest { what: "the image's manifest", expected, found });
+            return Err(Error::WrongDigest {
+                what: "the image's manifest",
+                expected,
+                found,
+            });
         }
         let document = Document::parse(&json)?;
         self.options.cache.put(&found, &json)?;
@@ -108,17 +129,29 @@ impl<'a> Client<'a> {
         if let Some(range) = self.options.cache.get(&blob.digest, blob.size) {
             return Ok(range);
         }
-        self.options.progress.begin(&format!("fetching {}", blob.digest), blob.size);
+        self.options
+            .progress
+            .begin(&format!("fetching {}", blob.digest), blob.size);
         // The digest alone: what a descriptor says of other addresses is not followed.
         let digest = blob.digest.to_string();
         let pieces = self.client.pull_blob_stream(self.name, digest.as_str());
         let pieces = pieces.await.map_err(|error| self.translate(error))?;
         let arrived = |bytes| self.options.progress.advance(bytes);
-        self.options.cache.fetch(&blob.digest, blob.size, pieces.stream, arrived).await
+        self.options
+            .cache
+            .fetch(&blob.digest, blob.size, pieces.stream, arrived)
+            .await
     }
 
-    async fn within<T>(&self, limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let late = |_| Error::Timeout { image: self.image.to_string(), seconds: limit.as_secs() };
+    async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let late = |_| Error::Timeout {
+            image: self.image.to_string(),
+            seconds: limit.as_secs(),
+        };
         tokio::time::timeout(limit, work).await.map_err(late)?
     }
 
@@ -137,9 +170,10 @@ fn translate(error: OciDistributionError, image: &ImageRef, registry: &str) -> E
     let image = image.to_string();
     let cause = contract::fault::printable(&chain(&error), 500);
     match error {
-        OciDistributionError::RequestError(error) if error.status().is_none() => {
-            Error::Unreachable { registry: registry.to_owned(), cause }
-        }
+        OciDistributionError::RequestError(error) if error.status().is_none() => Error::Unreachable {
+            registry: registry.to_owned(),
+            cause,
+        },
         OciDistributionError::ImageManifestNotFoundError(_)
         | OciDistributionError::ServerError { code: 404, .. } => Error::NotFound { image, cause },
         OciDistributionError::UnauthorizedError { .. }
@@ -154,7 +188,9 @@ fn translate(error: OciDistributionError, image: &ImageRef, registry: &str) -> E
                     | OciErrorCode::BlobUnknown
                     | OciErrorCode::ManifestBlobUnknown,
                 ) => Error::NotFound { image, cause },
-                Some(OciErrorCode::Unauthorized | OciErrorCode::Denied) => Error::Unauthorized { image, cause },
+                Some(OciErrorCode::Unauthorized | OciErrorCode::Denied) => {
+                    Error::Unauthorized { image, cause }
+                }
                 _ => Error::Registry { image, cause },
             }
         }

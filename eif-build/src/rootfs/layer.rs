@@ -43,7 +43,12 @@ pub fn apply<R: Read>(
 ) -> Result<Tree, Error> {
     let mut used = Used::default();
     for (number, layer) in layers.into_iter().enumerate() {
-        let mut applied = Layer { tree: &mut tree, number: number + 1, limits, used };
+        let mut applied = Layer {
+            tree: &mut tree,
+            number: number + 1,
+            limits,
+            used,
+        };
         applied.apply(layer?)?;
         used = applied.used;
     }
@@ -61,7 +66,11 @@ struct Layer<'a> {
 
 impl Layer<'_> {
     fn apply(&mut self, layer: PackedLayer<impl Read>) -> Result<(), Error> {
-        let PackedLayer { bytes, digest, diff_id } = layer;
+        let PackedLayer {
+            bytes,
+            digest,
+            diff_id,
+        } = layer;
         let mut packed = BufReader::with_capacity(1 << 17, HashingReader::new(bytes));
         let left = self.limits.total_bytes - self.used.bytes;
         // One byte more than allowed: when it comes, there are too many.

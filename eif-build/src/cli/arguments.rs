@@ -1,0 +1,240 @@
+//! The arguments, as users and scripts write them.
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use eif_build::{
+    ImageRef, Options,
+    bundle::{Machine, Store},
+    digest::Digest,
+    image::{Cache, Credentials},
+};
+
+/// Enclave image files (EIF) from container images.
+#[derive(Parser)]
+#[command(version)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    /// Print JSON on standard output
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Write the EIF of an image, or of a kernel, a command line and ramdisks
+    Build(Build),
+    /// Compute what the EIF of an image measures, without writing it
+    Measure(Source),
+    /// Say what an EIF holds
+    Describe(Eif),
+    /// Sign an EIF, in place of a signature that it may have
+    Sign(Sign),
+    /// Verify an EIF's structure, CRC and signature, and that what was signed is its PCR0
+    Verify(Eif),
+    /// Write an EIF's sections into a folder
+    Extract(Extract),
+    /// Make and list bundles: kernel, command line and boot ramdisk with the agent
+    #[command(subcommand)]
+    Bundle(BundleCommand),
+}
+
+#[derive(Args)]
+pub(super) struct Build {
+    /// The image: registry/name:tag, registry/name@sha256:…, oci:DIR, oci-archive:FILE or docker-archive:FILE
+    #[arg(
+        long,
+        value_name = "REF",
+        required_unless_present = "kernel",
+        conflicts_with = "kernel"
+    )]
+    pub(super) image: Option<ImageRef>,
+    /// A kernel, instead of an image and a bundle
+    #[arg(long, value_name = "FILE", requires = "cmdline", requires = "ramdisk")]
+    pub(super) kernel: Option<PathBuf>,
+    /// The kernel's command line
+    #[arg(long, value_name = "TEXT", requires = "kernel")]
+    pub(super) cmdline: Option<String>,
+    /// A ramdisk; may be given several times
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    pub(super) ramdisk: Vec<PathBuf>,
+    /// Where the EIF is written
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: PathBuf,
+    #[command(flatten)]
+    pub(super) folders: Folders,
+    /// The image's name in the metadata
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// The image's version in the metadata
+    #[arg(long, default_value = "1.0")]
+    pub(super) image_version: String,
+    /// The build time in the metadata, RFC 3339 [default: SOURCE_DATE_EPOCH, else 1970]
+    #[arg(long, value_name = "RFC3339")]
+    pub(super) build_time: Option<String>,
+    /// Sign with this certificate, PEM
+    #[arg(long, value_name = "PEM", requires = "private_key")]
+    pub(super) signing_certificate: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "PEM", requires = "signing_certificate")]
+    pub(super) private_key: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct Source {
+    /// The image
+    #[arg(long, value_name = "REF")]
+    pub(super) image: ImageRef,
+    #[command(flatten)]
+    pub(super) folders: Folders,
+}
+
+#[derive(Args)]
+pub(super) struct Folders {
+    /// The bundle: its digest, or its folder [default: the store's default]
+    #[arg(long, value_name = "DIGEST|FILE")]
+    pub(super) bundle: Option<String>,
+    #[command(flatten)]
+    pub(super) store: StoreFolder,
+    /// Where fetched images are kept [default: `treza` in $XDG_CACHE_HOME or ~/.cache]
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct StoreFolder {
+    /// The folder of bundles [default: `bundles` beside the program's folder]
+    #[arg(long, value_name = "DIR", env = "TREZA_BUNDLES")]
+    bundles: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct Eif {
+    /// The EIF
+    pub(super) file: PathBuf,
+}
+
+#[derive(Args)]
+pub(super) struct Sign {
+    /// The EIF
+    pub(super) file: PathBuf,
+    /// The certificate, PEM, with a key on P-256, P-384 or P-521
+    #[arg(long, value_name = "PEM")]
+    pub(super) signing_certificate: PathBuf,
+    /// The certificate's private key, PEM (SEC1 or PKCS#8)
+    #[arg(long, value_name = "PEM")]
+    pub(super) private_key: PathBuf,
+    /// Where the signed EIF is written [default: over the EIF]
+    #[arg(long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(super) struct Extract {
+    /// The EIF
+    pub(super) file: PathBuf,
+    /// The folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) output: PathBuf,
+}
+
+#[derive(Subcommand)]
+pub(super) enum BundleCommand {
+    /// Make a bundle and keep it in the store
+    Create(BundleCreate),
+    /// List the store's bundles
+    List(StoreFolder),
+}
+
+#[derive(Args)]
+pub(super) struct BundleCreate {
+    /// The kernel, a bzImage
+    #[arg(long, value_name = "FILE")]
+    pub(super) kernel: PathBuf,
+    /// The kernel's command line
+    #[arg(long, value_name = "TEXT")]
+    pub(super) cmdline: String,
+    /// The agent, a static program
+    #[arg(long, value_name = "FILE")]
+    pub(super) agent: PathBuf,
+    /// A kernel module (.ko), in load order; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(super) module: Vec<PathBuf>,
+    /// How the kernel finds its devices
+    #[arg(long, value_enum, default_value = "cmdline")]
+    pub(super) machine: MachineName,
+    /// Use it where no bundle is named; the first bundle of a store is used so anyway
+    #[arg(long)]
+    pub(super) default: bool,
+    #[command(flatten)]
+    pub(super) store: StoreFolder,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum MachineName {
+    /// On the command line, ACPI off: our own kernel, as on Nitro
+    Cmdline,
+    /// In ACPI's tables: Debian's kernel
+    Acpi,
+}
+
+impl From<MachineName> for Machine {
+    fn from(name: MachineName) -> Self {
+        match name {
+            MachineName::Cmdline => Self::Cmdline,
+            MachineName::Acpi => Self::Acpi,
+        }
+    }
+}
+
+impl StoreFolder {
+    pub(super) fn open(&self) -> Store {
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.join("../bundles"));
+        Store::new(
+            self.bundles
+                .clone()
+                .or_else(beside)
+                .unwrap_or_else(|| "bundles".into()),
+        )
+    }
+}
+
+impl Folders {
+    pub(super) fn options(&self) -> Options {
+        let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+        let base = || {
+            std::env::var_os("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                .or_else(home)
+        };
+        let cache = self
+            .cache
+            .clone()
+            .or_else(|| Some(base()?.join("treza")))
+            .unwrap_or_else(|| ".treza-cache".into());
+        Options {
+            credentials: Credentials::docker_default(),
+            ..Options::new(Cache::new(cache))
+        }
+    }
+
+    /// The bundle that is meant: by digest, by folder, or the store's default.
+    pub(super) fn open_bundle(&self) -> Result<eif_build::bundle::Bundle, eif_build::bundle::Error> {
+        let store = self.store.open();
+        let Some(name) = &self.bundle else {
+            return store.open(&store.default_digest()?);
+        };
+        match name.parse::<Digest>() {
+            Ok(digest) => store.open(&digest),
+            Err(_) => {
+                let path = Path::new(name);
+                let folder = if path.is_file() {
+                    path.parent().unwrap_or(path)
+                } else {
+                    path
+                };
+                eif_build::bundle::Bundle::open(folder)
+            }
+        }
+    }
+}

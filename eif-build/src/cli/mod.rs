@@ -1,0 +1,38 @@
+//! The command line: arguments, commands, what is printed.
+mod arguments;
+mod commands;
+mod print;
+mod progress;
+
+use std::{error::Error as StdError, io, process::ExitCode};
+
+use clap::Parser;
+
+/// Runs the program. Exit 0: done; 1: could not; 2: the input is refused (clap's own errors too).
+pub(crate) fn main() -> ExitCode {
+    let arguments = arguments::Arguments::parse();
+    match commands::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("treza-eif: {error}");
+            if is_disk_full(&error) {
+                eprintln!("The disk is full; free some room, nothing unfinished was left behind.");
+            }
+            ExitCode::from(if error.is_refusal() { 2 } else { 1 })
+        }
+    }
+}
+
+fn is_disk_full(error: &eif_build::Error) -> bool {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::StorageFull)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
