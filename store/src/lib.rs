@@ -1,1 +1,17 @@
-//! The tables that pipeline and host share, over DynamoDB.
+//! What pipeline and host keep outside themselves: the [rows](Rows) and the [reports](Reports), in DynamoDB (AWS's
+//! own, or whatever speaks it at [`Connection::endpoint`]), and [objects](objects) in S3 or in files.
+#![forbid(unsafe_code)]
+
+mod change;
+mod connection;
+mod error;
+pub mod objects;
+mod reports;
+mod rows;
+pub mod schema;
+
+pub use change::{Change, Guard, Outcome};
+pub use connection::{Connection, Tables};
+pub use error::Error;
+pub use reports::Reports;
+pub use rows::Rows;

@@ -1,0 +1,67 @@
+//! What can go wrong with the tables.
+
+use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata};
+use contract::Fault;
+
+/// Why a table or an object could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// the service refused, or was not reached
+    #[error("{doing}: {problem}")]
+    Service {
+        /// What was asked: `get row enc_1 of enclaves`.
+        doing: String,
+        /// The service's answer.
+        problem: String,
+        /// The service's error code, where it answered.
+        code: Option<String>,
+    },
+    /// an item that does not read
+    #[error("{0}")]
+    Item(#[from] Fault),
+    /// an object that cannot be fetched
+    #[error("{uri}: {problem}")]
+    Object {
+        /// Which.
+        uri: String,
+        /// Why, and the mend.
+        problem: String,
+    },
+}
+
+impl Error {
+    pub(crate) fn service<E>(doing: String) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata,
+    {
+        move |error| Self::Service {
+            doing,
+            code: error.code().map(str::to_owned),
+            problem: DisplayErrorContext(&error).to_string(),
+        }
+    }
+
+    /// A table's definition that lacks something.
+    pub(crate) fn definition(error: BuildError) -> Self {
+        Self::Service {
+            doing: "define a table".into(),
+            problem: error.to_string(),
+            code: None,
+        }
+    }
+
+    /// Whether the same call may succeed later: the service was not reached, was throttling, or failed in itself.
+    pub fn is_passing(&self) -> bool {
+        const FINAL: [&str; 5] = [
+            "ValidationException",
+            "AccessDeniedException",
+            "ResourceNotFoundException",
+            "UnrecognizedClientException",
+            "ItemCollectionSizeLimitExceededException",
+        ];
+        match self {
+            Self::Service { code, .. } => !code.as_deref().is_some_and(|code| FINAL.contains(&code)),
+            Self::Item(_) | Self::Object { .. } => false,
+        }
+    }
+}
