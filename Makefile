@@ -1,0 +1,70 @@
+# Treza. `make demo` does the main job for real, `make test` passes every test; each sets up what it needs.
+# KERNEL=treza (our own, built once in some minutes) or KERNEL=debian (Debian's cloud kernel, at once).
+KERNEL ?= treza
+TARGET := x86_64-unknown-linux-musl
+RELEASE := target/release
+
+# A fresh Debian has a C compiler or does not; the agent needs musl's, the emulator QEMU.
+BUILD_PACKAGES := build-essential pkg-config musl-tools ca-certificates
+RUN_PACKAGES := qemu-system-x86
+TEST_PACKAGES := docker-registry skopeo umoci mmdebstrap apache2-utils python3-venv curl procps
+
+.PHONY: help
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## make demo     the whole trip on this machine: a row, an attested enclave, and back
+.PHONY: demo
+demo: programs bundle image
+	@scripts/packages.sh $(TEST_PACKAGES)
+	@scripts/demo.sh
+
+## make test     every test, with real boots
+.PHONY: test
+test: programs bundle image
+	@scripts/packages.sh $(TEST_PACKAGES)
+	@scripts/test.sh
+
+## make bench    the benchmarks, as ratios in one run
+.PHONY: bench
+bench: programs bundle image
+	@scripts/bench.sh
+
+## make programs treza, treza-host, treza-eif, treza-attest in target/release
+.PHONY: programs
+programs: setup
+	@echo "==> building the programs"
+	@cargo build --release --workspace --bins --exclude enclave-agent
+
+## make agent    the agent, static
+.PHONY: agent
+agent: setup
+	@echo "==> building the agent ($(TARGET))"
+	@cargo build --profile agent --target $(TARGET) -p enclave-agent --bin treza-agent
+
+## make kernel   the enclave's kernel
+.PHONY: kernel
+kernel:
+	@scripts/kernel.sh $(KERNEL)
+
+## make bundle   kernel and agent as a bundle, the default of target/bundles
+.PHONY: bundle
+bundle: programs agent kernel
+	@scripts/bundle.sh $(KERNEL)
+
+## make image    an image of Debian's nginx, for demo and tests
+.PHONY: image
+image:
+	@scripts/nginx-image.sh
+
+## make check    formatting, lints and licences
+.PHONY: check
+check: setup
+	@cargo fmt --all -- --check
+	@cargo clippy --release --workspace --all-targets -- -D warnings
+	@cargo deny --log-level error check licenses bans sources
+
+.PHONY: setup
+setup:
+	@scripts/packages.sh $(BUILD_PACKAGES) $(RUN_PACKAGES)
+	@scripts/rust.sh
