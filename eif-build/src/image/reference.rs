@@ -162,7 +162,7 @@ mod tests {
             "",
             "oci:",
             "docker-archive:",
-            "UPPER/case",
+            "a/UPPER",
             "a b",
             "x@sha256:00",
             "x\ny",
