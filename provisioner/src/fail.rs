@@ -29,8 +29,13 @@ pub(crate) async fn unreadable(pipeline: &Pipeline, id: &str, guard: &Guard, why
     let change = pipeline
         .to_status(Status::Failed)
         .text(attribute::STATUS_REASON, reason(why));
-    if let Outcome::Applied { .. } = pipeline.rows.update(id, guard, &change).await? {
-        pipeline.notifier.failed(id, &reason(why));
+    match pipeline.rows.update(id, guard, &change).await? {
+        Outcome::Applied { .. } => pipeline.notifier.failed(id, &reason(why)),
+        Outcome::Lost => tracing::warn!(
+            id,
+            why,
+            "the row cannot be read, and has changed or has a revision that is none"
+        ),
     }
     Ok(())
 }

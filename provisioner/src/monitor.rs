@@ -46,6 +46,9 @@ async fn look_after(pipeline: &Pipeline, id: &str) -> Result<(), Error> {
         status if status.is_transient() => waiting(pipeline, &row)?,
         _ => return Ok(()),
     };
+    if change == Change::new() {
+        return Ok(());
+    }
     if pipeline.write(&row, &change).await?
         && let Some(why) = failure
     {

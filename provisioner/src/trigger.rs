@@ -86,13 +86,13 @@ async fn take_up(
         };
         match decide(record, status, &row) {
             Decision::Nothing => return Ok(None),
-            Decision::Again => return Ok(Execution::of(&row)),
+            Decision::Again => return Ok(execution(id, row.generation, status)),
             Decision::Raise(generation) => {
                 if pipeline
                     .write(&row, &raised(pipeline, record, generation)?)
                     .await?
                 {
-                    return Ok(Execution::of(&Row { generation, ..row }));
+                    return Ok(execution(id, generation, status));
                 }
             }
             Decision::Exhausted => {
@@ -106,6 +106,11 @@ async fn take_up(
         }
     }
     Err(Error::Contended(id.to_string()))
+}
+
+/// The execution for the record's own status: the row may have moved on meanwhile, which is for its steps to find out.
+fn execution(id: &RecordId, generation: u64, status: &str) -> Option<Execution> {
+    Execution::new(id, generation, Status::parse(status).ok()?)
 }
 
 /// What a record that enters `status` means for the row as it stands.

@@ -47,16 +47,24 @@ pub struct Execution {
 }
 
 impl Execution {
-    /// The execution that a row asks for; none if it has been taken up by no trigger or is settled.
-    pub fn of(row: &Row) -> Option<Self> {
+    /// The execution for a row that was taken up as `generation` on account of `status`; none for a settled status.
+    pub fn new(id: &RecordId, generation: u64, status: Status) -> Option<Self> {
         let work = [Work::Deploy, Work::Destroy, Work::Pause]
             .into_iter()
-            .find(|work| work.statuses().contains(&row.status))?;
-        (row.generation > 0).then(|| Self {
-            id: row.id.clone(),
-            generation: row.generation,
+            .find(|work| work.statuses().contains(&status))?;
+        Some(Self {
+            id: id.clone(),
+            generation,
             work,
         })
+    }
+
+    /// The execution that a row is in the middle of; none if it is settled, or waits for the trigger to take it up:
+    /// then it has no `statusSince`, or still the expectation of the turn that it is to end.
+    pub fn under_way(row: &Row) -> Option<Self> {
+        let execution = Self::new(&row.id, row.generation, row.status)?;
+        let taken_up = execution.work == Work::Deploy || row.current_expectation().is_none();
+        (taken_up && row.status_since.is_some()).then_some(execution)
     }
 
     /// Its name. The same turn has the same name: started twice, it runs once.

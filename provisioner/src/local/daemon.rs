@@ -184,7 +184,7 @@ impl Running {
             region: region.to_owned(),
         };
         let (rows, reports) = runner::open(&served, &tables, state)?;
-        let runner = Runner::start(pipeline, rows, reports).await?;
+        let runner = Runner::start(pipeline, served.database.clone(), rows, reports).await?;
         tracing::info!(instance_id, "the pipeline is up");
 
         super::host::configure(state, &instance_id, &connection, &tables, &bundles)?;

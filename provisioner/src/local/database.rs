@@ -5,6 +5,7 @@ use super::port_owner;
 use dynoxide::Database;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -60,6 +61,27 @@ impl Served {
             abort.abort();
         }
     }
+}
+
+/// Forgets the streams' records that are older than `age`, as DynamoDB itself does after a day: dynoxide keeps them
+/// for ever and looks through all of them at each read and each write.
+///
+/// # Errors
+/// [`Error::Database`] if the file is not one of this dynoxide's; the records then stay.
+pub fn trim_streams(database: &Database, age: Duration) -> Result<usize, Error> {
+    let said = |error: rusqlite::Error| Error::Database(format!("the streams cannot be trimmed: {error}"));
+    let Some(file) = database.db_path().map_err(Error::database)? else {
+        return Ok(0);
+    };
+    let connection = rusqlite::Connection::open(file).map_err(said)?;
+    connection.busy_timeout(super::GRACE).map_err(said)?;
+    let age = i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+    connection
+        .execute(
+            "DELETE FROM _stream_records WHERE created_at < unixepoch() - ?1",
+            [age],
+        )
+        .map_err(said)
 }
 
 fn taken(port: u16, source: std::io::Error) -> Error {

@@ -1,6 +1,7 @@
 //! The running pipeline of one machine: streams to functions, executions as tasks, the monitor each minute.
 
 use super::Error;
+use super::database::{Served, trim_streams};
 use super::streams::Stream;
 use crate::monitor;
 use crate::pipeline::{self, Pipeline};
@@ -9,6 +10,7 @@ use crate::verify::{self, Verdict};
 use crate::workflow::{self, Execution};
 use contract::row::Row;
 use contract::{RecordId, status};
+use dynoxide::Database;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +23,9 @@ const DELIVERIES: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The monitor's turn.
 const MONITOR: Duration = Duration::from_secs(60);
+
+/// How long the streams' records are kept. They are written only while this pipeline runs and reads them.
+const KEEP_RECORDS: Duration = Duration::from_secs(10 * 60);
 
 /// Executions by name: what runs is not started again.
 #[derive(Clone)]
@@ -54,7 +59,12 @@ pub struct Runner {
 
 impl Runner {
     /// Goes on with the rows that are in the middle of a turn, then follows both streams and runs the monitor.
-    pub async fn start(pipeline: Pipeline, rows: Stream, reports: Stream) -> Result<Self, pipeline::Error> {
+    pub async fn start(
+        pipeline: Pipeline,
+        database: Database,
+        rows: Stream,
+        reports: Stream,
+    ) -> Result<Self, pipeline::Error> {
         let executions = Executions {
             pipeline: pipeline.clone(),
             running: Arc::default(),
@@ -71,7 +81,7 @@ impl Runner {
             let pipeline = of_reports.clone();
             async move { take_report(&pipeline, record).await }
         }));
-        tasks.spawn(watch(pipeline));
+        tasks.spawn(watch(pipeline, database));
         Ok(Self {
             executions,
             _tasks: tasks,
@@ -94,11 +104,7 @@ async fn resume(pipeline: &Pipeline, executions: &Executions) -> Result<(), pipe
             let Some(Ok(row)) = pipeline.rows.get(&id).await?.map(Row::read) else {
                 continue;
             };
-            let taken_up = row
-                .trigger
-                .as_ref()
-                .is_some_and(|trigger| trigger.generation == row.generation);
-            if let Some(execution) = Execution::of(&row).filter(|_| taken_up) {
+            if let Some(execution) = Execution::under_way(&row) {
                 tracing::info!(name = execution.name(), %status, "going on");
                 executions.start(execution);
             }
@@ -176,9 +182,12 @@ where
     }
 }
 
-async fn watch(pipeline: Pipeline) {
+async fn watch(pipeline: Pipeline, database: Database) {
     loop {
         tokio::time::sleep(MONITOR).await;
+        if let Err(error) = trim_streams(&database, KEEP_RECORDS) {
+            tracing::warn!(%error);
+        }
         match monitor::monitor(&pipeline).await {
             Ok(faults) => {
                 for (id, error) in faults {
@@ -192,7 +201,7 @@ async fn watch(pipeline: Pipeline) {
 
 /// Opens the streams of both tables.
 pub(super) fn open(
-    served: &super::database::Served,
+    served: &Served,
     tables: &store::Tables,
     state: &super::state::StateDir,
 ) -> Result<(Stream, Stream), Error> {

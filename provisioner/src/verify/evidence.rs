@@ -143,14 +143,18 @@ fn last_statement(row: &Row) -> Option<Statement> {
 }
 
 fn take(pipeline: &Pipeline, row: &Row, report: &Report, verified: &Verified) -> Result<Decision, Error> {
-    let attestation = attestation_of(pipeline, report, verified);
+    let (verdict, status) = outcome(row, &verified.statement);
+    let mut attestation = attestation_of(pipeline, report, verified);
+    if matches!(verdict, Verdict::Failed(_)) {
+        attestation.state = AttestationState::Stale;
+        attestation.reason = Some("the application ended".into());
+    }
     let health = health_of(pipeline, &verified.statement);
     let enclave = report.enclave.as_ref().map(|enclave| EnclaveName {
         enclave_id: verified.attested.document().module_id.clone(),
         cid: enclave.cid,
     });
     let endpoints: Vec<_> = report.endpoints.iter().map(shown).collect();
-    let (verdict, status) = outcome(row, &verified.statement);
     let news = status.is_some()
         || row.endpoints != endpoints
         || row.enclave != enclave

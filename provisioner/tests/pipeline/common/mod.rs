@@ -1,5 +1,4 @@
 //! A pipeline over a real database in memory, and hosts whose enclaves have development secure modules.
-#![allow(dead_code)]
 
 mod host;
 
@@ -83,7 +82,11 @@ impl Hosts for OneHost {
     fn provide<'a>(&'a self, _: &'a RecordId, _: &'a EnclaveRequest) -> BoxFuture<'a, Result<Host, Error>> {
         async {
             run(&self.hook).await;
-            Ok(Host { instance_id: INSTANCE.into(), address: "127.0.0.1".into(), daemon_version: None })
+            Ok(Host {
+                instance_id: INSTANCE.into(),
+                address: "127.0.0.1".into(),
+                daemon_version: None,
+            })
         }
         .boxed()
     }
@@ -159,17 +162,34 @@ impl World {
             hosts: hosts.clone(),
             notifier: told.clone(),
             clock: clock.clone(),
-            roots: vec![Root::aws_nitro(), Root::from_der(AUTHORITY.certificate()).unwrap()],
+            roots: vec![
+                Root::aws_nitro(),
+                Root::from_der(AUTHORITY.certificate()).unwrap(),
+            ],
             region: REGION.into(),
         };
         let folder = tempfile::tempdir().unwrap();
         let stream = Stream::open(served.database.clone(), &tables.rows, folder.path().join("rows")).unwrap();
-        Self { served, client, pipeline, clock, told, registry, hosts, folder, stream: Mutex::new(stream) }
+        Self {
+            served,
+            client,
+            pipeline,
+            clock,
+            told,
+            registry,
+            hosts,
+            folder,
+            stream: Mutex::new(stream),
+        }
     }
 
     /// Writes a whole item, as any client with an SDK would.
     pub async fn put(&self, item: Item) {
-        let call = self.client.put_item().table_name("enclaves").set_item(Some(item.into()));
+        let call = self
+            .client
+            .put_item()
+            .table_name("enclaves")
+            .set_item(Some(item.into()));
         call.send().await.unwrap();
     }
 
@@ -180,9 +200,31 @@ impl World {
         self.put(Item::from(item)).await;
     }
 
+    /// Asks for something, as the web application does: one attribute, whatever else changes meanwhile.
+    pub async fn set_status(&self, id: &str, status: &str) {
+        use aws_sdk_dynamodb::types::AttributeValue as Value;
+        let call = self
+            .client
+            .update_item()
+            .table_name("enclaves")
+            .key("id", Value::S(id.into()));
+        let call = call
+            .update_expression("SET #s = :s")
+            .expression_attribute_names("#s", "status");
+        call.expression_attribute_values(":s", Value::S(status.into()))
+            .send()
+            .await
+            .unwrap();
+    }
+
     pub async fn item(&self, id: &str) -> Item {
         let key = aws_sdk_dynamodb::types::AttributeValue::S(id.into());
-        let call = self.client.get_item().table_name("enclaves").key("id", key).consistent_read(true);
+        let call = self
+            .client
+            .get_item()
+            .table_name("enclaves")
+            .key("id", key)
+            .consistent_read(true);
         Item::from(call.send().await.unwrap().item.unwrap_or_default())
     }
 
@@ -246,7 +288,9 @@ impl World {
     /// Puts a report where hosts do, and hands it to the pipeline.
     pub async fn report(&self, report: Report) -> Verdict {
         self.pipeline.reports.put(&report).await.unwrap();
-        verify::verify(&self.pipeline, report.to_item().unwrap()).await.unwrap()
+        verify::verify(&self.pipeline, report.to_item().unwrap())
+            .await
+            .unwrap()
     }
 
     pub async fn validated(&self, execution: &Execution) {
@@ -272,7 +316,11 @@ pub fn web_row(id: &str) -> Item {
 pub fn web_row_with(id: &str, config: &[(&str, AttributeValue)]) -> Item {
     let mut row = web_row(id).into_inner();
     if let Some(AttributeValue::M(map)) = row.get_mut("providerConfig") {
-        map.extend(config.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        map.extend(
+            config
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
     }
     Item::from(row)
 }

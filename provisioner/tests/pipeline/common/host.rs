@@ -39,7 +39,12 @@ impl Launch {
     pub fn enclave(self, row: &Row) -> Enclave {
         let expected = row.current_expectation().unwrap();
         let pcr = |index: &str| hex::decode(&expected.pcrs[index]).unwrap().try_into().unwrap();
-        let measurements = Measurements { pcr0: self.pcr0, pcr1: pcr("1"), pcr2: pcr("2"), pcr8: None };
+        let measurements = Measurements {
+            pcr0: self.pcr0,
+            pcr1: pcr("1"),
+            pcr2: pcr("2"),
+            pcr8: None,
+        };
         let id = ModuleId::generate(&self.instance).unwrap();
         let mut module = Module::new(AUTHORITY.clone(), id, &measurements, self.debug).unwrap();
         let record = contract::RecordId::parse(&self.record_id).unwrap();
@@ -92,9 +97,19 @@ impl Enclave {
         Report {
             statement: Some(statement),
             document: Some(document),
-            enclave: Some(EnclaveName { enclave_id: "i-liar-enc0".into(), cid: 16 }),
-            endpoints: vec![Endpoint { port: 80, address: "127.0.0.1:4000".into() }],
-            ..report(&self.statement.record_id, self.statement.generation, Phase::Running)
+            enclave: Some(EnclaveName {
+                enclave_id: "i-liar-enc0".into(),
+                cid: 16,
+            }),
+            endpoints: vec![Endpoint {
+                port: 80,
+                address: "127.0.0.1:4000".into(),
+            }],
+            ..report(
+                &self.statement.record_id,
+                self.statement.generation,
+                Phase::Running,
+            )
         }
     }
 }
@@ -116,7 +131,13 @@ pub fn report(id: &str, generation: u64, phase: Phase) -> Report {
 }
 
 pub fn healthy() -> Health {
-    Health { state: HealthState::Healthy, restarts: 0, last_exit: None, ended: false, detail: String::new() }
+    Health {
+        state: HealthState::Healthy,
+        restarts: 0,
+        last_exit: None,
+        ended: false,
+        detail: String::new(),
+    }
 }
 
 pub fn now_ms() -> u64 {

@@ -1,0 +1,146 @@
+//! The monitor: challenges, staleness, what is stuck, evidence that was tampered with.
+
+use crate::common::{Enclave, World, healthy, report, text, web_row};
+use contract::Status;
+use contract::item;
+use contract::report::Phase;
+use contract::row::AttestationState;
+use provisioner::monitor::monitor;
+use provisioner::verify::Verdict;
+use std::time::Duration;
+
+async fn look(world: &World) {
+    let faults = monitor(&world.pipeline).await.unwrap();
+    assert!(faults.is_empty(), "{faults:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_row_gets_a_new_challenge_and_the_one_before_still_counts() {
+    let world = World::new().await;
+    let mut enclave = world.deployed("a").await;
+    let before = world.row("a").await.expected.unwrap();
+    look(&world).await;
+    let after = world.row("a").await.expected.unwrap();
+    assert_ne!(after.challenge, before.challenge);
+    assert_eq!(after.previous_challenge, Some(before.challenge));
+    world.clock.advance(Duration::from_secs(61));
+    assert_eq!(world.report(enclave.report(healthy())).await, Verdict::Taken);
+    look(&world).await;
+    let verdict = world.report(enclave.report(healthy())).await;
+    assert!(
+        matches!(verdict, Verdict::Refused(_)),
+        "two challenges later: {verdict:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_without_reports_goes_stale_and_comes_back() {
+    let world = World::new().await;
+    let mut enclave = world.deployed("a").await;
+    world.clock.advance(Duration::from_secs(110));
+    look(&world).await;
+    assert_eq!(
+        world.row("a").await.attestation.unwrap().state,
+        AttestationState::Attested
+    );
+    world.clock.advance(Duration::from_secs(11));
+    look(&world).await;
+    let row = world.row("a").await;
+    let attestation = row.attestation.unwrap();
+    assert_eq!(
+        (row.status, attestation.state),
+        (Status::Deployed, AttestationState::Stale)
+    );
+    assert!(attestation.reason.unwrap().contains("no verified report"));
+
+    // The host is heard again: here its clock and the pipeline's agree again.
+    let world_now = Duration::from_secs(121);
+    enclave.challenge = hex::decode(row.expected.unwrap().challenge).unwrap();
+    let mut back = enclave.report(healthy());
+    back.reported_at += world_now.as_millis() as u64;
+    // The document's own time is a simulated host's: 121 s ago, so it is refused as old; a fresh pipeline clock takes it.
+    let pipeline = provisioner::pipeline::Pipeline {
+        clock: std::sync::Arc::new(provisioner::ports::SystemClock),
+        ..world.pipeline.clone()
+    };
+    back.reported_at -= world_now.as_millis() as u64;
+    let verdict = provisioner::verify::verify(&pipeline, back.to_item().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(verdict, Verdict::Taken);
+    assert_eq!(
+        world.row("a").await.attestation.unwrap().state,
+        AttestationState::Attested
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stuck_fails_and_says_what_it_waited_for() {
+    let world = World::new().await;
+    world.assigned("launching").await;
+    let mut enclave = Enclave::launch(&world.assigned("unhealthy").await);
+    let unknown = contract::statement::Health {
+        state: contract::statement::HealthState::Unknown,
+        ..healthy()
+    };
+    world.report(enclave.report(unknown)).await;
+    world.deployed("destroying").await;
+    world.set_status("destroying", "PENDING_DESTROY").await;
+    world.turn().await;
+    world.put(web_row("lost")).await;
+    world.records();
+
+    look(&world).await;
+    for id in ["launching", "unhealthy", "destroying"] {
+        assert_ne!(world.status(id).await, "FAILED", "{id}");
+    }
+    world.clock.advance(Duration::from_secs(10 * 60 + 1));
+    look(&world).await;
+    for (id, awaited) in [
+        ("launching", "evidence from its host"),
+        ("unhealthy", "its application to be healthy"),
+        ("destroying", "the enclave has stopped"),
+    ] {
+        assert_eq!(world.status(id).await, "FAILED", "{id}");
+        let reason = world.reason(id).await;
+        assert!(reason.contains(awaited), "{id}: {reason}");
+    }
+    assert_eq!(world.status("lost").await, "PENDING_DEPLOY");
+    world.clock.advance(Duration::from_secs(5 * 60 + 1));
+    look(&world).await;
+    assert_eq!(world.status("lost").await, "FAILED");
+    assert_eq!(world.told.0.lock().unwrap().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_over_a_row_that_waited_long_is_not_stuck() {
+    let world = World::new().await;
+    world.assigned("a").await;
+    world.clock.advance(Duration::from_secs(9 * 60));
+    world.set_status("a", "PENDING_DESTROY").await;
+    world.clock.advance(Duration::from_secs(2 * 60));
+    look(&world).await;
+    assert_eq!(world.status("a").await, "PENDING_DESTROY");
+    world.turn().await;
+    world.report(report("a", 2, Phase::Stopped)).await;
+    assert_eq!(world.status("a").await, "DESTROYED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_that_was_tampered_with_in_the_row_is_found() {
+    let world = World::new().await;
+    world.deployed("a").await;
+    look(&world).await;
+    assert_eq!(world.status("a").await, "DEPLOYED");
+    let mut json = item::to_plain_json(&world.item("a").await);
+    json["attestation"]["document"] = "AAAA".into();
+    let attestation = serde_json::json!({ "attestation": json["attestation"] });
+    world.set("a", &attestation.to_string()).await;
+    look(&world).await;
+    let row = world.row("a").await;
+    assert_eq!(
+        (row.status, row.attestation.unwrap().state),
+        (Status::Failed, AttestationState::Refused)
+    );
+    assert!(text(&row.item, "statusReason").contains("does not verify any more"));
+}
