@@ -1,6 +1,8 @@
 //! The application as it runs: started by the real program of the agent in real namespaces, from a small tree of this
 //! machine's own programs. Needs root; without it, every test says that it skips.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use contract::image::{Format, ImageDescription, User, Xattr};
 use contract::launch::{self, LaunchMessage, Probe, Variable, Workload};
 use contract::statement::{Exit, Health, HealthState};
