@@ -237,7 +237,11 @@ fn first_words(mut output: impl Read) -> String {
     let mut words = Vec::new();
     let _ = output.by_ref().take(MAX_WORDS).read_to_end(&mut words);
     let _ = io::copy(&mut output, &mut io::sink());
-    String::from_utf8_lossy(&words).into_owned()
+    let words = String::from_utf8_lossy(&words).into_owned();
+    if !words.is_empty() {
+        tracing::warn!(words, "QEMU had something to say");
+    }
+    words
 }
 
 fn await_birth(birth: &Receiver<Birth>) -> Result<(u32, Console, thread::JoinHandle<String>), Error> {

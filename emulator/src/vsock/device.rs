@@ -15,8 +15,8 @@ use vmm_sys_util::event::{EventConsumer, EventFlag, EventNotifier, new_event_con
 
 /// The receive and the transmit queue (virtio 1.2, 5.10.2); the event queue is QEMU's own.
 const QUEUES: usize = 2;
-/// QEMU's vsock queues have 128 entries.
-const QUEUE_SIZE: usize = 256;
+/// QEMU's virtio-mmio transport lets the guest have queues of 1,024 entries, whatever the device.
+const QUEUE_SIZE: usize = 1024;
 
 /// The event that [`Switch::poll_host`] has work: numbers up to [`QUEUES`] are taken by queues and by the end of the worker.
 pub(super) const HOST_EVENT: u64 = QUEUES as u64 + 1;
