@@ -3,7 +3,7 @@
 # verification, pause, resume, destroy. It keeps nothing: state and registry live in a folder that goes at the end.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
-export PATH=$top/target/release:$PATH TREZA_BUNDLES=$top/target/bundles
+export PATH=$top/target/release:$PATH TREZA_BUNDLES=${TREZA_BUNDLES:-$top/target/bundles}
 work=$(mktemp -d "${TMPDIR:-/tmp}/treza-demo.XXXXXX")
 export TREZA_STATE_DIR=$work/state XDG_CACHE_HOME=$work/cache
 id=demo-nginx
