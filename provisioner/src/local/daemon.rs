@@ -61,10 +61,9 @@ pub async fn up(
     let log = File::options()
         .create(true)
         .append(true)
-        .read(true)
         .open(&path)
         .map_err(Error::file("open", &path))?;
-    let mut said = Lines::after_the_end(log.try_clone().map_err(Error::file("open", &path))?);
+    let mut said = Lines::after_the_end(File::open(&path).map_err(Error::file("open", &path))?);
     let mut child = background(state, region, options, log)?;
     let deadline = Instant::now() + UP_LIMIT;
     loop {

@@ -8,6 +8,7 @@ use provisioner::local::database::{Served, trim_streams};
 use provisioner::local::runner::Runner;
 use provisioner::local::streams::Stream;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,15 +52,14 @@ fn host(world: &Arc<World>) -> tokio::task::JoinHandle<()> {
                 let row = Row::read(item).unwrap();
                 let name = format!("{id}-{}", row.generation);
                 if row.status.wants_enclave() && row.current_expectation().is_some() {
-                    if !enclaves.contains_key(&name) {
-                        let mut enclave = Enclave::launch(&row);
+                    if let Entry::Vacant(place) = enclaves.entry(name) {
+                        let enclave = place.insert(Enclave::launch(&row));
                         world
                             .pipeline
                             .reports
                             .put(&enclave.report(healthy()))
                             .await
                             .unwrap();
-                        enclaves.insert(name, enclave);
                     }
                 } else {
                     enclaves.retain(|name, _| !name.starts_with(&format!("{id}-")));

@@ -1,5 +1,5 @@
 //! The pipeline against a real database, with hosts whose documents are real.
-#![allow(unreachable_pub, missing_docs)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
 mod hostile_host;
