@@ -26,8 +26,9 @@ use std::fmt::Display;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 use switch::Switch;
-use vhost_user_backend::VhostUserDaemon;
+use vhost_user_backend::{ShutdownHandle, VhostUserDaemon};
 use vm_memory::{GuestMemoryAtomic, GuestMemoryMmap};
 use vmm_sys_util::epoll::EventSet;
 
@@ -48,9 +49,10 @@ pub struct Config {
     pub dialler: Box<dyn Dial>,
 }
 
-/// A running device. Dropping it ends its threads and every connection.
+/// A running device. It ends, with its socket and every connection, when QEMU closes its end or when this is dropped.
 pub struct Vsock {
-    daemon: VhostUserDaemon<Arc<Mutex<Device>>>,
+    shutdown: Option<ShutdownHandle>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Vsock {
@@ -100,13 +102,31 @@ impl Vsock {
         let _ = std::fs::remove_file(&front_path);
         let front = front.map_err(|error| failed(&error))?;
         daemon.start(&mut socket.into()).map_err(|error| failed(&error))?;
-        Ok((Vsock { daemon }, front))
+        let shutdown = daemon.shutdown_handle();
+        let ends = move || {
+            let _ = daemon.wait();
+        };
+        let thread = thread::Builder::new()
+            .name(format!("vsock-{cid}-end"))
+            .spawn(ends)
+            .map_err(|error| failed(&error))?;
+        Ok((
+            Vsock {
+                shutdown,
+                thread: Some(thread),
+            },
+            front,
+        ))
     }
 }
 
 impl Drop for Vsock {
     fn drop(&mut self) {
-        self.daemon.request_shutdown();
-        let _ = self.daemon.wait();
+        if let Some(shutdown) = &self.shutdown {
+            shutdown.shutdown();
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }

@@ -78,8 +78,12 @@ pub struct Running {
 }
 
 pub fn config(directory: &Path, cid: u32) -> Config {
+    config_of(SHARED.eif.clone(), SHARED.authority.clone(), directory, cid)
+}
+
+pub fn config_of(eif: PathBuf, authority: Arc<Authority>, directory: &Path, cid: u32) -> Config {
     Config {
-        eif: SHARED.eif.clone(),
+        eif,
         machine: Machine::Cmdline,
         memory_mib: 128,
         cpus: 1,
@@ -87,7 +91,7 @@ pub fn config(directory: &Path, cid: u32) -> Config {
         debug: false,
         instance_id: "i-0123456789abcdef0".into(),
         run_dir: directory.to_owned(),
-        authority: SHARED.authority.clone(),
+        authority,
         hub: None,
         force_tcg: false,
     }
