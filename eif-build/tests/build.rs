@@ -1,4 +1,5 @@
 //! From an image to an EIF: the same bytes each time, and every bad image refused.
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests may fail.
 mod common;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, sync::Arc};

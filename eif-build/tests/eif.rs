@@ -1,4 +1,5 @@
 //! The EIF itself: other builders' files, hostile files, signatures.
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests may fail.
 mod common;
 
 use std::{fs, io::Cursor, time::SystemTime};

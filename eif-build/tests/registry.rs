@@ -1,4 +1,5 @@
 //! Registries: Debian's docker-registry, open and with a password, and one that hands out tokens and lies.
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests may fail.
 mod common;
 
 use std::{

@@ -1,4 +1,5 @@
 //! Layers: what they make, and what is refused.
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests may fail.
 mod common;
 
 use std::io::Read;

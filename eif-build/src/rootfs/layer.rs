@@ -170,7 +170,7 @@ impl Layer<'_> {
     ) -> Result<(), Error> {
         let refuse = |problem: Problem| problem.at(raw);
         let header = entry.header().clone();
-        let size = header.size().map_err(|_| refuse(Problem::Number))?;
+        let size = header.entry_size().map_err(|_| refuse(Problem::Number))?;
         // A size that only the extension has was not obeyed when the archive was walked: files of 8 GiB and more.
         if extension.size.is_some_and(|said| said != size) || u32::try_from(size).is_err() {
             return Err(refuse(Problem::TooLarge));
