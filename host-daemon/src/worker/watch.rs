@@ -61,6 +61,9 @@ impl<D: Driver> Worker<D> {
             match self.challenge(wanted, &expected, holding).await {
                 Ok(evidence) => {
                     silent_since = Instant::now();
+                    if said.is_none() {
+                        tracing::info!(id = %self.id, "attested");
+                    }
                     let health = &evidence.said.health;
                     is_settled |= health.ended || health.state == HealthState::Healthy;
                     let due = Said::of(&evidence, &expected);
