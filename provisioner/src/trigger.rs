@@ -138,7 +138,9 @@ fn decide(record: &Record, status: &str, row: &Row) -> Decision {
     if row.status.as_str() != status {
         return Decision::Nothing;
     }
-    let highest = record.generation().max(row.generation);
+    // An expectation that a client wrote is never of the generation that begins here.
+    let expected = row.expected.as_ref().map_or(0, |expected| expected.generation);
+    let highest = record.generation().max(row.generation).max(expected);
     highest
         .checked_add(1)
         .map_or(Decision::Exhausted, Decision::Raise)

@@ -26,6 +26,9 @@ pub enum Error {
     /// No state directory.
     #[error("no state directory: set TREZA_STATE_DIR or HOME, or give --state-dir")]
     NoStateDir,
+    /// Sockets live below it, and their paths are short.
+    #[error("the state directory {} has {} bytes, at most {} are taken (sockets live below it): give a shorter --state-dir", .0.display(), .0.as_os_str().len(), state::MAX_PATH)]
+    StateDirTooLong(PathBuf),
     /// Another pipeline uses the state directory.
     #[error("a local pipeline runs already on {}: end it with `treza local down`, or give another --state-dir", .0.display())]
     AlreadyUp(PathBuf),

@@ -7,6 +7,10 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// The longest path of a state directory, in bytes. The path of a socket has at most 107 (unix(7)), and the enclaves'
+/// own stand some way below.
+pub(super) const MAX_PATH: usize = 60;
+
 /// What a running pipeline says of itself, for the commands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -53,7 +57,13 @@ impl StateDir {
     }
 
     /// Makes the directory, for this user alone.
+    ///
+    /// # Errors
+    /// [`Error::StateDirTooLong`] if the sockets below it could not be bound.
     pub fn create(&self) -> Result<(), Error> {
+        if self.0.as_os_str().len() > MAX_PATH {
+            return Err(Error::StateDirTooLong(self.0.clone()));
+        }
         fs::create_dir_all(&self.0).map_err(Error::file("make", &self.0))?;
         fs::set_permissions(&self.0, Permissions::from_mode(0o700)).map_err(Error::file("close", &self.0))
     }
@@ -207,6 +217,15 @@ mod tests {
         let state = StateDir::choose(Some(folder.path().join("state"))).unwrap();
         state.create().unwrap();
         (folder, state)
+    }
+
+    #[test]
+    fn a_path_too_long_for_sockets_is_refused_before_anything_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = folder.path().join("x".repeat(MAX_PATH));
+        let state = StateDir::choose(Some(long.clone())).unwrap();
+        assert!(matches!(state.create(), Err(Error::StateDirTooLong(_))));
+        assert!(!long.exists());
     }
 
     #[test]
