@@ -185,7 +185,9 @@ impl Tree {
             .get(target)
             .map(|name| name.inode)
             .ok_or(Problem::LinkTarget)?;
-        if path == target || self.inodes.get(inode).is_none_or(Inode::is_directory) {
+        // The root too is no place for one: as a link to a symbolic link it would lead out of the image.
+        let is_root = path.is_empty();
+        if is_root || path == target || self.inodes.get(inode).is_none_or(Inode::is_directory) {
             return Err(Problem::LinkTarget);
         }
         match self.names.get(&path) {
