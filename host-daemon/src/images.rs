@@ -76,7 +76,11 @@ impl Images {
 
     /// The EIF that `wanted` asks for: out of the cache, or fetched or built now. It measures to what is expected.
     pub async fn eif(&self, wanted: &Assignment) -> Result<Eif, Error> {
-        let key = cache::key(&wanted.expected);
+        let mut key = cache::key(&wanted.expected);
+        if wanted.request.debug {
+            // Its EIF may measure otherwise: never to be taken for another row's that measures so.
+            key.push_str("-debug");
+        }
         let work = async {
             let alone = self.alone(&key).await;
             let (workshop, key, wanted) = (self.workshop.clone(), key.clone(), wanted.clone());
