@@ -1,5 +1,11 @@
-//! Boot time, and 64 MiB each way at several write sizes through the vsock device; against vhost-device-vsock where that is in PATH.
-#![allow(missing_docs)]
+//! Boot time, and 64 MiB each way at several write sizes through the vsock device; against vhost-device-vsock
+//! where that is in PATH.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by them"
+)]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -90,7 +96,8 @@ struct Peer {
 }
 
 impl Peer {
-    /// The same guest behind vhost-device-vsock. That answers CID 2 only, so the guest's heartbeat goes nowhere, and it serves without.
+    /// The same guest behind vhost-device-vsock. That answers CID 2 only, so the guest's heartbeat goes
+    /// nowhere, and it serves without.
     fn start() -> Option<Peer> {
         let directory = tempfile::tempdir().unwrap();
         let (socket, path) = (directory.path().join("vhost"), directory.path().join("vsock"));

@@ -8,7 +8,8 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-/// The longest command line that a kernel for x86 takes, less room for what the machine adds (`COMMAND_LINE_SIZE` is 2048).
+/// The longest command line that a kernel for x86 takes, less room for what the machine adds
+/// (`COMMAND_LINE_SIZE` is 2048).
 const MAX_CMDLINE: usize = 1536;
 /// More than any kernel is.
 const MAX_KERNEL: usize = 256 << 20;
@@ -113,7 +114,8 @@ impl MemoryFile {
         &self.file
     }
 
-    /// Frees the memory: its bytes read as zeros from now on, to QEMU too, which has copied them into the guest by then.
+    /// Frees the memory: its bytes read as zeros from now on, to QEMU too, which has copied them into the
+    /// guest by then.
     pub fn free(&self) {
         let how = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         let _ = fallocate(&self.file, how, 0, i64::try_from(self.len).unwrap_or(i64::MAX));

@@ -10,7 +10,8 @@ const KEPT: usize = 256 * 1024;
 /// The most bytes that one call returns.
 const CHUNK: usize = 64 * 1024;
 
-/// A console's bytes, bounded: the first 256 KiB and the last 256 KiB of what the guest wrote. Clones share them.
+/// A console's bytes, bounded: the first 256 KiB and the last 256 KiB of what the guest wrote. Clones share
+/// them.
 #[derive(Clone, Debug, Default)]
 pub struct Console {
     shared: Arc<(Mutex<Output>, Condvar)>,
@@ -89,7 +90,8 @@ impl Console {
         self.shared.1.notify_all();
     }
 
-    /// Everything that is kept, with a line between first and last bytes that says how many are missing there.
+    /// Everything that is kept, with a line between first and last bytes that says how many are missing
+    /// there.
     pub fn snapshot(&self) -> Vec<u8> {
         let output = self.output();
         let mut bytes = output.head.clone();
@@ -115,8 +117,8 @@ impl Console {
         String::from_utf8_lossy(&last).into_owned()
     }
 
-    /// What was written from position `from` on, at most 64 KiB of it, waiting up to `timeout` for some. Bytes that are no longer kept
-    /// are skipped.
+    /// What was written from position `from` on, at most 64 KiB of it, waiting up to `timeout` for some.
+    /// Bytes that are no longer kept are skipped.
     pub fn read(&self, from: u64, timeout: Duration) -> Chunk {
         let nothing_new = |output: &mut Output| output.total <= from && !output.ended;
         let waited = self

@@ -41,14 +41,16 @@ pub struct Config {
     pub debug: bool,
     /// The EC2 instance id behind PCR4 and the module id, `i-` and 17 hex digits.
     pub instance_id: String,
-    /// A directory that the caller has made and removes, with rights for nobody else. The enclave's sockets will stand there.
+    /// A directory that the caller has made and removes, with rights for nobody else. The enclave's sockets
+    /// will stand there.
     pub run_dir: PathBuf,
     /// The CA that signs the enclave's attestation documents.
     pub authority: Arc<Authority>,
-    /// Where the host's listeners for all enclaves stand (`<hub>/<port>.sock`), if there are any. No two enclaves of a hub have the same
-    /// CID.
+    /// Where the host's listeners for all enclaves stand (`<hub>/<port>.sock`), if there are any. No two
+    /// enclaves of a hub have the same CID.
     pub hub: Option<PathBuf>,
-    /// Use TCG even where KVM seems to work: for another try after [`Exit::accelerator_failed`] or a heartbeat that did not come.
+    /// Use TCG even where KVM seems to work: for another try after [`Exit::accelerator_failed`] or a
+    /// heartbeat that did not come.
     pub force_tcg: bool,
 }
 
@@ -72,7 +74,8 @@ pub struct Exit {
     pub code: Option<i32>,
     /// The signal that ended QEMU, if one did.
     pub signal: Option<i32>,
-    /// The kernel's last word, if it was a panic. It is what the guest's console says, so a guest can forge it.
+    /// The kernel's last word, if it was a panic. It is what the guest's console says, so a guest can forge
+    /// it.
     pub panic: Option<String>,
     /// The accelerator gave up (KVM's internal error): worth another try with [`Config::force_tcg`].
     pub accelerator_failed: bool,
@@ -81,7 +84,8 @@ pub struct Exit {
 }
 
 impl Enclave {
-    /// Measures the EIF, boots it and answers for its NSM. It returns as soon as QEMU runs: the enclave is up when its heartbeat comes.
+    /// Measures the EIF, boots it and answers for its NSM. It returns as soon as QEMU runs: the enclave is up
+    /// when its heartbeat comes.
     pub fn launch(config: Config) -> Result<Enclave, Error> {
         check_shape(&config)?;
         let cid_lock = config
@@ -159,13 +163,15 @@ impl Enclave {
         &self.acceleration
     }
 
-    /// `<run_dir>/vsock.sock`: write `CONNECT <port>\n`, read `OK <port>\n`, as with Firecracker. What the guest dials arrives at
-    /// `<run_dir>/vsock.sock_<port>`, else at `<hub>/<port>.sock` behind a line `CID <cid>\n`.
+    /// `<run_dir>/vsock.sock`: write `CONNECT <port>\n`, read `OK <port>\n`, as with Firecracker. What the
+    /// guest dials arrives at `<run_dir>/vsock.sock_<port>`, else at `<hub>/<port>.sock` behind a line `CID
+    /// <cid>\n`.
     pub fn vsock_path(&self) -> &Path {
         &self.vsock_path
     }
 
-    /// Connects to a port of the guest, which has `timeout` to accept. The stream has no time-outs of its own.
+    /// Connects to a port of the guest, which has `timeout` to accept. The stream has no time-outs of its
+    /// own.
     pub fn connect(&self, port: u32, timeout: Duration) -> Result<UnixStream, Error> {
         connect(&self.vsock_path, port, timeout).map_err(|source| Error::Connect {
             cid: self.cid,
@@ -211,7 +217,8 @@ impl Enclave {
     }
 }
 
-/// Connects to a port of the guest behind a socket like [`Enclave::vsock_path`]: also for another process than the enclave's owner.
+/// Connects to a port of the guest behind a socket like [`Enclave::vsock_path`]: also for another process
+/// than the enclave's owner.
 pub fn connect(vsock_path: &Path, port: u32, timeout: Duration) -> io::Result<UnixStream> {
     let deadline = Instant::now() + timeout;
     let mut stream = UnixStream::connect(vsock_path)?;

@@ -1,5 +1,5 @@
-//! The kernel inside a bzImage. QEMU boots an uncompressed one that has a PVH entry without the guest having to decompress it, which
-//! under TCG is most of a boot.
+//! The kernel inside a bzImage. QEMU boots an uncompressed one that has a PVH entry without the guest having
+//! to decompress it, which under TCG is most of a boot.
 
 use std::io::Read;
 
@@ -11,8 +11,8 @@ const PVH_ENTRY: u32 = 18;
 /// `PT_NOTE` of elf(5).
 const PT_NOTE: u32 = 4;
 
-/// The ELF kernel that a bzImage carries, if it is packed in a way known here (gzip, zstd) and has a PVH entry. A kernel for which this
-/// is `None` boots as the bzImage that it is.
+/// The ELF kernel that a bzImage carries, if it is packed in a way known here (gzip, zstd) and has a PVH
+/// entry. A kernel for which this is `None` boots as the bzImage that it is.
 pub(crate) fn pvh_kernel(bzimage: &[u8]) -> Option<Vec<u8>> {
     let payload = payload(bzimage)?;
     let mut kernel = Vec::new();
@@ -31,7 +31,8 @@ pub(crate) fn pvh_kernel(bzimage: &[u8]) -> Option<Vec<u8>> {
     has_pvh_entry(&kernel)?.then_some(kernel)
 }
 
-/// The compressed kernel (Linux's Documentation/arch/x86/boot.rst: `setup_sects`, `payload_offset`, `payload_length`).
+/// The compressed kernel (Linux's Documentation/arch/x86/boot.rst: `setup_sects`, `payload_offset`,
+/// `payload_length`).
 fn payload(bzimage: &[u8]) -> Option<&[u8]> {
     if bzimage.get(0x202..0x206)? != b"HdrS" {
         return None;

@@ -1,4 +1,5 @@
-//! A development enclave on a machine without Nitro hardware: QEMU, its vsock device, the development NSM behind it.
+//! A development enclave on a machine without Nitro hardware: QEMU, its vsock device, the development NSM
+//! behind it.
 //!
 //! - an enclave from its EIF to its end: [`enclave`]
 //! - what is booted, and how it is measured: [`boot`]

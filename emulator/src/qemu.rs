@@ -1,4 +1,5 @@
-//! QEMU as a child of this process: started with sockets and files in memory only, watched over QMP, ended with its owner.
+//! QEMU as a child of this process: started with sockets and files in memory only, watched over QMP, ended
+//! with its owner.
 
 mod acceleration;
 mod arguments;

@@ -8,8 +8,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::thread;
 
-/// Answers the first connection of a boot to the NSM's port, and no other: the agent takes it as process 1, before an application could
-/// speak to the module behind its back.
+/// Answers the first connection of a boot to the NSM's port, and no other: the agent takes it as process 1,
+/// before an application could speak to the module behind its back.
 pub(crate) struct SecureModule {
     module: Option<Module>,
     image: Option<Arc<BootImage>>,

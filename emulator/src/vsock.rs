@@ -1,21 +1,23 @@
 //! A vsock device for one guest, over the vhost-user protocol; any number of them in a process.
 //!
-//! The host is CID 2 and CID 3 to the guest. What the guest dials is answered by a [`Dial`] of this process, by a Unix socket
-//! `<path>_<port>`, or by `<hub>/<port>.sock`, in this order; where nobody listens the guest gets a reset at once. Programs of the host
-//! dial the guest through the Unix socket `<path>`.
+//! The host is CID 2 and CID 3 to the guest. What the guest dials is answered by a [`Dial`] of this process,
+//! by a Unix socket `<path>_<port>`, or by `<hub>/<port>.sock`, in this order; where nobody listens the guest
+//! gets a reset at once. Programs of the host dial the guest through the Unix socket `<path>`.
 //!
 //! - the guest's memory and queues: [`ring`], [`device`]
 //! - what is in the queues: [`packet`]
-//! - the connections: [`connection`], and the table of them: [`switch`]
+//! - the connections: [`connection`], [`credit`], their turns to send, and the table of them: [`switch`]
 //! - the host's side: [`listener`], [`dial`]
 
 pub mod connection;
+pub mod credit;
 mod device;
 pub mod dial;
 pub mod listener;
 pub mod packet;
 pub mod ring;
 pub mod switch;
+mod turn;
 
 use crate::Error;
 use device::{Device, HOST_EVENT};
@@ -49,7 +51,8 @@ pub struct Config {
     pub dialler: Box<dyn Dial>,
 }
 
-/// A running device. It ends, with its socket and every connection, when QEMU closes its end or when this is dropped.
+/// A running device. It ends, with its socket and every connection, when QEMU closes its end or when this is
+/// dropped.
 pub struct Vsock {
     shutdown: Option<ShutdownHandle>,
     thread: Option<JoinHandle<()>>,

@@ -1,5 +1,10 @@
 //! Real guests under QEMU.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by them"
+)]
 
 mod support;
 
@@ -9,7 +14,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
-use support::{PATIENCE, accept, answer_heartbeat, boot, config, pattern, read_pattern, write_pattern};
+use support::{PATIENCE, accept, answer_heartbeat, boot, config, read_pattern, write_pattern};
 
 const MIB: usize = 1024 * 1024;
 
@@ -243,9 +248,7 @@ fn an_enclave_of_a_shape_that_cannot_be_is_refused() {
     assert!(refuse(&|config| config.cpus = 0).contains("1 to 32"));
     assert!(refuse(&|config| config.cid = 3).contains("reserved"));
     assert!(refuse(&|config| config.eif = "/nowhere.eif".into()).contains("/nowhere.eif"));
-    assert!(
-        refuse(&|config| config.eif = "/proc/self/exe".into()).contains("memory") || cfg!(debug_assertions)
-    );
+    assert!(refuse(&|config| config.eif = "/proc/self/exe".into()).contains("memory"));
     assert!(refuse(&|config| config.run_dir = directory.path().join("x".repeat(120))).contains("shorter"));
 }
 
@@ -262,5 +265,4 @@ fn several_cpus_boot_and_the_console_is_kept() {
     while !String::from_utf8_lossy(&enclave.console().snapshot()).contains("guest: up") {
         enclave.console().read(0, PATIENCE);
     }
-    assert_eq!(pattern(250, 3), [250, 0, 1]);
 }

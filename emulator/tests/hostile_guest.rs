@@ -1,5 +1,10 @@
 //! A guest that breaks every rule, against the switch and the rings, without a machine.
-#![allow(missing_docs)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by them"
+)]
 
 use emulator::vsock::connection::BUF_ALLOC;
 use emulator::vsock::dial::{Dial, Dialled, Directory};
@@ -97,7 +102,8 @@ impl Harness {
         self.switch.take_packet(Buffers::over(&mut bytes));
     }
 
-    /// What the guest receives with `buffers` of 4 KiB to receive it in; at most 60, as the mock's rings of 128 entries overlap.
+    /// What the guest receives with `buffers` of 4 KiB to receive it in; at most 60, as the mock's rings of
+    /// 128 entries overlap.
     fn receive_in(&mut self, buffers: u16) -> Vec<(Header, usize)> {
         self.switch.poll_host();
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 1 << 20)]).unwrap();
@@ -304,23 +310,25 @@ fn a_guest_gets_no_more_than_its_credit() {
 }
 
 #[test]
-fn credit_comes_back_as_the_host_reads() {
+fn a_guest_that_sends_on_while_nobody_reads_is_reset() {
     let mut harness = harness();
-    let mut host = harness.connect();
+    let _host = harness.connect();
     let mut taken = 0;
-    // Full: the socket's own buffer, and then ours.
+    // The socket's own buffer takes some, and ours the rest.
     loop {
         harness.send(data(32 * 1024), 32 * 1024);
-        let answers = harness.receive();
-        if let Some((reset, _)) = answers.iter().find(|(header, _)| op(header) == Op::Reset) {
-            assert_eq!(reset.dst_port, 1000);
-            break;
+        if harness.operations().contains(&Op::Reset) {
+            return;
         }
         taken += 32 * 1024;
         assert!(taken < 4 << 20, "nobody reads, and the guest may send on");
     }
-    let mut harness = self::harness();
-    host = harness.connect();
+}
+
+#[test]
+fn credit_comes_back_as_the_host_reads() {
+    let mut harness = harness();
+    let mut host = harness.connect();
     let mut forwarded = 0;
     for _ in 0..64 {
         harness.send(data(64 * 1024), 64 * 1024);

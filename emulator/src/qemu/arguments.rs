@@ -75,8 +75,8 @@ impl Guest {
             .collect()
     }
 
-    /// Without ACPI QEMU puts the devices on the kernel's command line, as Nitro does, and the guest needs the old timer; with it the old
-    /// timer makes some boots fail.
+    /// Without ACPI QEMU puts the devices on the kernel's command line, as Nitro does, and the guest needs
+    /// the old timer; with it the old timer makes some boots fail.
     fn machine(&self) -> &'static str {
         match self.machine {
             Machine::Cmdline => "microvm,acpi=off,pit=on,pic=on,memory-backend=memory",
@@ -100,7 +100,8 @@ impl Guest {
         }
     }
 
-    /// The measured command line, and behind it what emulation needs. That is not measured: on Nitro it would not be there.
+    /// The measured command line, and behind it what emulation needs. That is not measured: on Nitro it would
+    /// not be there.
     fn cmdline(&self) -> String {
         // `-no-reboot` makes QEMU end when the guest resets, and a triple fault is a reset on every machine.
         let mut cmdline = format!(

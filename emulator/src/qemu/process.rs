@@ -185,7 +185,8 @@ fn prepare(command: &mut Command, descriptors: [RawFd; 4]) {
     let parent = std::process::id();
     let in_child = move || {
         for descriptor in descriptors {
-            // SAFETY: the descriptor is open: `Qemu::start` holds its owner until QEMU is born. Clearing its flags touches no memory.
+            // SAFETY: the descriptor is open: `Qemu::start` holds its owner until QEMU is born. Clearing its
+            // flags touches no memory.
             Errno::result(unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) })?;
         }
         nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
@@ -201,7 +202,8 @@ fn prepare(command: &mut Command, descriptors: [RawFd; 4]) {
 
 type Birth = Result<(u32, Console, thread::JoinHandle<String>), io::Error>;
 
-/// Starts the child and stays with it until its end: the kernel's death signal is sent when the *thread* ends that started a process.
+/// Starts the child and stays with it until its end: the kernel's death signal is sent when the *thread* ends
+/// that started a process.
 fn keep(mut command: Command, born: &SyncSender<Birth>, shared: &Shared) {
     let mut child = match command.spawn() {
         Ok(child) => child,

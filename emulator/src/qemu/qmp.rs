@@ -1,4 +1,5 @@
-//! The little of QEMU's machine protocol (docs/interop/qmp-spec.txt) that is needed here: that QEMU runs, and why it stopped.
+//! The little of QEMU's machine protocol (docs/interop/qmp-spec.txt) that is needed here: that QEMU runs, and
+//! why it stopped.
 
 use serde_json::Value;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -14,7 +15,8 @@ pub(super) struct Qmp {
 }
 
 impl Qmp {
-    /// Greets QEMU, which answers when its machine is built. An error means that it ended, or took longer than `timeout`.
+    /// Greets QEMU, which answers when its machine is built. An error means that it ended, or took longer
+    /// than `timeout`.
     pub(super) fn greet(stream: UnixStream, timeout: Duration) -> io::Result<Qmp> {
         stream.set_read_timeout(Some(timeout))?;
         let mut qmp = Qmp {
@@ -26,8 +28,8 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// Listens until QEMU ends (`false`) or stops because its accelerator failed (`true`): with KVM, an instruction or a state that the
-    /// host's processor or hypervisor cannot handle.
+    /// Listens until QEMU ends (`false`) or stops because its accelerator failed (`true`): with KVM, an
+    /// instruction or a state that the host's processor or hypervisor cannot handle.
     pub(super) fn accelerator_fails(&mut self) -> bool {
         while let Ok(message) = self.receive() {
             if message.get("event").is_some_and(|event| event == "STOP") && self.send("query-status").is_err()

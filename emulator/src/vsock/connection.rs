@@ -1,5 +1,6 @@
 //! One connection between a port of the guest and a socket of the host: its credit, its backlog, its end.
 
+use super::credit::Credit;
 use super::packet::{Header, Op, SHUTDOWN_BOTH, SHUTDOWN_RECEIVE, SHUTDOWN_SEND};
 use super::ring::{self, Buffers};
 use std::collections::VecDeque;
@@ -8,8 +9,8 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
-/// The receive buffer that every connection advertises, in bytes: what the guest can send before the host's program reads. No more of it
-/// is ever held here.
+/// The receive buffer that every connection advertises, in bytes: what the guest can send before the host's
+/// program reads. No more of it is ever held here.
 pub const BUF_ALLOC: u32 = 256 * 1024;
 
 /// How much may have been passed on before the guest is told: early enough that it need not stop.
@@ -28,7 +29,8 @@ struct Pending {
     shutdown: bool,
 }
 
-/// A connection. The host's end is a Unix socket that never blocks. All counters are modulo 2^32, as on the wire.
+/// A connection. The host's end is a Unix socket that never blocks. All counters are modulo 2^32, as on the
+/// wire.
 #[derive(Debug)]
 pub struct Connection {
     /// The host's end.
@@ -49,9 +51,7 @@ pub struct Connection {
     guest_gone: bool,
     host_reads_no_more: bool,
 
-    sent: u32,
-    guest_buf_alloc: u32,
-    guest_forwarded: u32,
+    credit: Credit,
     credit_asked: bool,
     readable: bool,
     ending: bool,
@@ -69,12 +69,11 @@ impl Connection {
         };
         let mut connection = Connection::new(socket, address, Op::Response);
         connection.established = true;
-        connection.guest_buf_alloc = request.buf_alloc;
         connection
     }
 
-    /// One that a program of the host asks for: `address` has both ends' addresses and the socket type. It is established when the guest
-    /// responds.
+    /// One that a program of the host asks for: `address` has both ends' addresses and the socket type. It is
+    /// established when the guest responds.
     pub fn requested(socket: UnixStream, address: Header) -> Connection {
         Connection::new(
             socket,
@@ -104,9 +103,7 @@ impl Connection {
             guest_shutdown: 0,
             guest_gone: false,
             host_reads_no_more: false,
-            sent: 0,
-            guest_buf_alloc: 0,
-            guest_forwarded: 0,
+            credit: Credit::default(),
             credit_asked: false,
             readable: false,
             ending: false,
@@ -130,27 +127,10 @@ impl Connection {
     }
 
     /// Takes note of the guest's buffer space.
-    ///
-    /// virtio 1.2, 5.10.6.3: "`peer_free = peer_buf_alloc - (tx_cnt - peer_fwd_cnt)`". Threads of a guest may queue packets in another
-    /// order than the one in which they read its counter, so a counter that falls back is old and no fault; one ahead of what was sent
-    /// is a lie.
     pub fn note_credit(&mut self, header: &Header) -> Result<(), Violation> {
-        let outstanding = self.sent.wrapping_sub(self.guest_forwarded);
-        let advance = header.fwd_cnt.wrapping_sub(self.guest_forwarded);
-        if advance <= outstanding {
-            self.guest_forwarded = header.fwd_cnt;
-        } else if advance < 1 << 31 {
-            return Err(Violation("it forwarded bytes that were never sent"));
-        }
-        self.guest_buf_alloc = header.buf_alloc;
-        self.credit_asked &= self.credit() == 0;
+        self.credit.note(header)?;
+        self.credit_asked &= self.credit.free() == 0;
         Ok(())
-    }
-
-    /// How many bytes the guest has room for.
-    fn credit(&self) -> u32 {
-        self.guest_buf_alloc
-            .saturating_sub(self.sent.wrapping_sub(self.guest_forwarded))
     }
 
     /// The guest accepted: tells the host's program, as Firecracker does.
@@ -160,15 +140,17 @@ impl Connection {
         }
         self.established = true;
         let word = format!("OK {}\n", self.address.src_port);
-        // Nothing was written to this socket before, so there is room; if its program has gone, its hang-up says so.
+        // Nothing was written to this socket before, so there is room; if its program has gone, its hang-up
+        // says so.
         let _ = send(&self.socket, word.as_bytes());
         Ok(())
     }
 
     /// Passes the guest's data on, and keeps what the host's program does not take yet.
     ///
-    /// virtio 1.2, 5.10.6.3.1: "VIRTIO_VSOCK_OP_RW data packets MUST only be transmitted when the peer has sufficient free buffer space
-    /// for the payload." What the guest may count as free is what it was told of.
+    /// virtio 1.2, 5.10.6.3.1: "VIRTIO_VSOCK_OP_RW data packets MUST only be transmitted when the peer has
+    /// sufficient free buffer space for the payload." What the guest may count as free is what it was told
+    /// of.
     pub fn take_data(&mut self, mut data: Buffers<'_>) -> Result<(), Violation> {
         let len = data.len();
         let free = BUF_ALLOC.saturating_sub(self.received.wrapping_sub(self.forwarded_told));
@@ -217,8 +199,8 @@ impl Connection {
         self.close_writing_if_done();
     }
 
-    /// The host's program will read no more, so what the guest still sends goes nowhere; the guest is told, and its data counts as
-    /// forwarded so that it never waits for room.
+    /// The host's program will read no more, so what the guest still sends goes nowhere; the guest is told,
+    /// and its data counts as forwarded so that it never waits for room.
     fn stop_writing(&mut self) {
         self.host_reads_no_more = true;
         self.pending.shutdown = true;
@@ -234,14 +216,16 @@ impl Connection {
 
     /// The guest asks for its credit.
     ///
-    /// virtio 1.2, 5.10.6.3: "If there are no more bytes to be received, VIRTIO_VSOCK_OP_CREDIT_REQUEST" is what "requests" an update.
+    /// virtio 1.2, 5.10.6.3: "Sending the VIRTIO_VSOCK_OP_CREDIT_REQUEST packet queries how much buffer space
+    /// is available. The reply to this query is a VIRTIO_VSOCK_OP_CREDIT_UPDATE packet."
     pub fn tell_credit(&mut self) {
         self.pending.credit_update = true;
     }
 
     /// The guest will send or receive no more.
     ///
-    /// virtio 1.2, 5.10.6.5: "These hints are permanent once sent and successive packets with bits clear do not reset them."
+    /// virtio 1.2, 5.10.6.5: "These hints are permanent once sent and successive packets with bits clear do
+    /// not reset them."
     pub fn note_shutdown(&mut self, flags: u32) {
         self.guest_shutdown |= flags & SHUTDOWN_BOTH;
         if self.guest_shutdown & SHUTDOWN_RECEIVE != 0 {
@@ -283,9 +267,10 @@ impl Connection {
 
     /// Whether it is over, and if so whether the guest must be told by a reset.
     ///
-    /// virtio 1.2, 5.10.6.5: "Clean disconnect is achieved by one or more VIRTIO_VSOCK_OP_SHUTDOWN packets that indicate no more data
-    /// will be sent and received, followed by a VIRTIO_VSOCK_OP_RST response from the peer." A guest that has been sent such a packet
-    /// may answer when it likes: a reset that fits no connection is ignored.
+    /// virtio 1.2, 5.10.6.5: "Clean disconnect is achieved by one or more VIRTIO_VSOCK_OP_SHUTDOWN packets
+    /// that indicate no more data will be sent and received, followed by a VIRTIO_VSOCK_OP_RST response from
+    /// the peer." A guest that was sent them may respond when it likes, or never: the connection is forgotten
+    /// here, its host port is not used again soon, and a reset that fits no connection is ignored.
     pub fn end(&self) -> Option<End> {
         if self.guest_gone {
             return self.backlog.is_empty().then_some(End::Silent);
@@ -341,8 +326,8 @@ impl Connection {
 
     /// A header of this connection. Whichever it is, it tells the guest its credit.
     ///
-    /// virtio 1.2, 5.10.6.3: "buf_alloc is the total receive buffer space, in bytes, for this socket. fwd_cnt is a free-running bytes
-    /// received counter. The sender side of the connection [...]": both go with all packets of a stream.
+    /// virtio 1.2, 5.10.6.3.2: "All packets associated with a stream flow MUST contain valid information in
+    /// buf_alloc and fwd_cnt fields."
     fn header(&mut self, op: Op, len: u32) -> Header {
         self.pending.credit_update = false;
         self.forwarded_told = self.forwarded;
@@ -358,15 +343,16 @@ impl Connection {
         let open = self.established && self.pending.open.is_none() && !self.at_end;
         open && self.readable
             && self.guest_shutdown & SHUTDOWN_RECEIVE == 0
-            && (self.credit() > 0 || !self.credit_asked)
+            && (self.credit.free() > 0 || !self.credit_asked)
     }
 
-    /// How many bytes may be read for the guest now. Without credit none, and then the guest is asked for some, once.
+    /// How many bytes may be read for the guest now. Without credit none, and then the guest is asked for
+    /// some, once.
     pub fn readable_now(&mut self) -> u32 {
         if !self.may_read() {
             return 0;
         }
-        let credit = self.credit();
+        let credit = self.credit.free();
         if credit == 0 {
             self.credit_asked = true;
             self.pending.credit_request = true;
@@ -374,7 +360,8 @@ impl Connection {
         credit
     }
 
-    /// Reads into the buffers one after the other, and says how many bytes; 0 when there is nothing now, or nothing more at all.
+    /// Reads into the buffers one after the other, and says how many bytes; 0 when there is nothing now, or
+    /// nothing more at all.
     pub fn read<'a, 'm: 'a>(
         &mut self,
         buffers: impl IntoIterator<Item = &'a Buffers<'m>>,
@@ -382,7 +369,8 @@ impl Connection {
     ) -> usize {
         match ring::receive(self.socket.as_fd(), buffers) {
             Ok(read) if read > 0 => {
-                // Less than there was room for is all there was. An end that comes from now on is an event of its own.
+                // Less than there was room for is all there was. An end that comes from now on is an event of
+                // its own.
                 self.readable = read == room || self.ending;
                 read
             }
@@ -400,7 +388,7 @@ impl Connection {
 
     /// The header before `len` bytes of data that the guest is sent.
     pub fn data_header(&mut self, len: u32) -> Header {
-        self.sent = self.sent.wrapping_add(len);
+        self.credit.spend(len);
         self.header(Op::ReadWrite, len)
     }
 }

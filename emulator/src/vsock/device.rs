@@ -18,7 +18,8 @@ const QUEUES: usize = 2;
 /// QEMU's virtio-mmio transport lets the guest have queues of 1,024 entries, whatever the device.
 const QUEUE_SIZE: usize = 1024;
 
-/// The event that [`Switch::poll_host`] has work: numbers up to [`QUEUES`] are taken by queues and by the end of the worker.
+/// The event that [`Switch::poll_host`] has work: numbers up to [`QUEUES`] are taken by queues and by the end
+/// of the worker.
 pub(super) const HOST_EVENT: u64 = QUEUES as u64 + 1;
 
 type Memory = GuestMemoryAtomic<GuestMemoryMmap>;
@@ -49,8 +50,8 @@ impl Device {
         }
     }
 
-    /// Works on one queue, and says whether there was anything to do. Only while `wants_more` is the guest asked to say when there is
-    /// more, and it is told only once of all that was done.
+    /// Works on one queue, and says whether there was anything to do. Only while `wants_more` is the guest
+    /// asked to say when there is more, and it is told only once of all that was done.
     fn serve(
         &mut self,
         vring: &VringMutex<Memory>,
@@ -62,7 +63,8 @@ impl Device {
         if !state.is_enabled() || !state.get_queue().ready() {
             return false;
         }
-        // Where one of these calls fails the guest's own ring does not lie in its memory, and it gets what it asked for: silence.
+        // Where one of these calls fails the guest's own ring does not lie in its memory, and it gets what it
+        // asked for: silence.
         let _ = state.disable_notification();
         let mut moved = work(&mut self.switch, &mut Ring::new(state.get_queue_mut(), memory));
         if wants_more(&self.switch) && state.enable_notification().unwrap_or(false) {

@@ -1,4 +1,5 @@
-//! Who answers on the host: programs in this process, Unix sockets beside the guest's own, the hub of all guests.
+//! Who answers on the host: programs in this process, Unix sockets beside the guest's own, the hub of all
+//! guests.
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// Serves ports of the host from within this process.
 pub trait Dial: Send + Sync {
-    /// Answers a guest's connection to a port of the host. It is called on the device's own thread and must not wait.
+    /// Answers a guest's connection to a port of the host. It is called on the device's own thread and must
+    /// not wait.
     fn dial(&mut self, guest_cid: u32, port: u32) -> Dialled;
 }
 
@@ -24,28 +26,20 @@ pub enum Dialled {
     Elsewhere,
 }
 
-/// A dialler with no ports of its own.
-#[derive(Debug)]
-pub struct Nobody;
-
-impl Dial for Nobody {
-    fn dial(&mut self, _guest_cid: u32, _port: u32) -> Dialled {
-        Dialled::Elsewhere
-    }
-}
-
 /// The sockets of the host that a guest can reach.
 pub struct Directory {
     /// Asked first.
     pub dialler: Box<dyn Dial>,
     /// `<path>_<port>` is asked next: the guest's own listeners.
     pub path: PathBuf,
-    /// `<hub>/<port>.sock` is asked last: the host's listeners for all guests. They first get a line `CID <cid>\n`.
+    /// `<hub>/<port>.sock` is asked last: the host's listeners for all guests. They first get a line `CID
+    /// <cid>\n`.
     pub hub: Option<PathBuf>,
 }
 
 impl Directory {
-    /// Connects a guest to a port, without waiting. An error means that nobody listens there, or is too busy to.
+    /// Connects a guest to a port, without waiting. An error means that nobody listens there, or is too busy
+    /// to.
     pub fn connect(&mut self, guest_cid: u32, port: u32) -> io::Result<UnixStream> {
         match self.dialler.dial(guest_cid, port) {
             Dialled::Connected(stream) => {
@@ -73,7 +67,8 @@ impl Directory {
     }
 }
 
-/// A listener whose queue is full answers EAGAIN here, where a blocking connect would hold up every other connection.
+/// A listener whose queue is full answers EAGAIN here, where a blocking connect would hold up every other
+/// connection.
 fn connect_now(path: &Path) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;

@@ -1,5 +1,6 @@
-//! How a program of the host reaches a port of the guest, as with Firecracker: it connects to the guest's socket and writes
-//! `CONNECT <port>\n`; when the guest has accepted it reads `OK <its own port>\n`, and from there on the bytes are the guest's.
+//! How a program of the host reaches a port of the guest, as with Firecracker: it connects to the guest's
+//! socket and writes `CONNECT <port>\n`; when the guest has accepted it reads `OK <its own port>\n`, and from
+//! there on the bytes are the guest's.
 
 use nix::sys::socket::{MsgFlags, recv};
 use std::io::{self, Read};
@@ -66,7 +67,8 @@ impl Knock {
         &self.stream
     }
 
-    /// The port that it wants, when its line is whole. Nothing behind the line is read: that is for the guest.
+    /// The port that it wants, when its line is whole. Nothing behind the line is read: that is for the
+    /// guest.
     pub fn port(&mut self) -> io::Result<Option<u32>> {
         let mut bytes = [0; MAX_LINE];
         let seen = match recv(

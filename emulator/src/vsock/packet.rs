@@ -3,6 +3,9 @@
 /// The length of a header in bytes (virtio 1.2, 5.10.6, `struct virtio_vsock_hdr`).
 pub const HEADER_SIZE: usize = 44;
 
+/// The most data of a packet, in bytes (Linux's `VIRTIO_VSOCK_MAX_PKT_BUF_SIZE`).
+pub const MAX_DATA: usize = 64 * 1024;
+
 /// `VIRTIO_VSOCK_TYPE_STREAM`, the one socket type that this device offers.
 pub const STREAM: u16 = 1;
 

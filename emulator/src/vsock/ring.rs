@@ -1,4 +1,5 @@
-//! One virtqueue and the guest's memory behind it: chains of descriptors as buffers, and sockets that read and write them in place.
+//! One virtqueue and the guest's memory behind it: chains of descriptors as buffers, and sockets that read
+//! and write them in place.
 
 use std::collections::VecDeque;
 use std::io;
@@ -9,7 +10,8 @@ use vm_memory::{GuestMemory, GuestMemoryMmap, Permissions, VolatileSlice};
 /// The most segments that one system call takes (Linux's `UIO_MAXIOV`).
 const MAX_SEGMENTS: usize = 1024;
 
-/// The bytes that a chain of descriptors describes, or what is left of them. They lie in memory that the guest may change at any time.
+/// The bytes that a chain of descriptors describes, or what is left of them. They lie in memory that the
+/// guest may change at any time.
 #[derive(Debug, Default)]
 pub struct Buffers<'m> {
     segments: Vec<VolatileSlice<'m>>,
@@ -104,8 +106,9 @@ impl<'m> Buffers<'m> {
     /// Writes to a socket as much as it takes without waiting, and says how much that was.
     pub fn send(&self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         let mut vectors = Vectors::new([self]);
-        // SAFETY: the message points to `vectors`, whose segments are mapped, readable guest memory of the given lengths for
-        // as long as `self` lives. That the guest changes them meanwhile only changes what is sent.
+        // SAFETY: the message points to `vectors`, whose segments are mapped, readable guest memory of the
+        // given lengths for as long as `self` lives. That the guest changes them meanwhile only changes what
+        // is sent.
         let sent = unsafe {
             libc::sendmsg(
                 socket.as_raw_fd(),
@@ -117,14 +120,15 @@ impl<'m> Buffers<'m> {
     }
 }
 
-/// Fills the buffers one after the other with what a socket has, without waiting, and says with how much; 0 is its end.
+/// Fills the buffers one after the other with what a socket has, without waiting, and says with how much; 0
+/// is its end.
 pub fn receive<'a, 'm: 'a>(
     socket: BorrowedFd<'_>,
     buffers: impl IntoIterator<Item = &'a Buffers<'m>>,
 ) -> io::Result<usize> {
     let mut vectors = Vectors::new(buffers);
-    // SAFETY: the message points to `vectors`, whose segments are mapped, writable guest memory of the given lengths for as
-    // long as the buffers live; nothing in this program holds a reference into them.
+    // SAFETY: the message points to `vectors`, whose segments are mapped, writable guest memory of the given
+    // lengths for as long as the buffers live; nothing in this program holds a reference into them.
     let received = unsafe { libc::recvmsg(socket.as_raw_fd(), &mut vectors.message(), libc::MSG_DONTWAIT) };
     usize::try_from(received).map_err(|_| io::Error::last_os_error())
 }
@@ -149,7 +153,8 @@ impl Vectors {
     }
 
     fn message(&mut self) -> libc::msghdr {
-        // SAFETY: every field of a msghdr is an integer or a pointer, for which zero is a value: no name, no control data.
+        // SAFETY: every field of a msghdr is an integer or a pointer, for which zero is a value: no name, no
+        // control data.
         let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
         message.msg_iov = self.0.as_mut_ptr();
         message.msg_iovlen = self.0.len();
@@ -177,12 +182,14 @@ impl<'q, 'm> Ring<'q, 'm> {
         Ring { queue, memory }
     }
 
-    /// The next chain that the guest filled, its first `limit` bytes. A chain that does not describe memory of the guest is empty.
+    /// The next chain that the guest filled, its first `limit` bytes. A chain that does not describe memory
+    /// of the guest is empty.
     pub fn take_readable(&mut self, limit: usize) -> Option<Chain<'m>> {
         self.take(limit, false)
     }
 
-    /// The next chain that the guest wants filled, its first `limit` bytes. A chain that does not describe memory of the guest is empty.
+    /// The next chain that the guest wants filled, its first `limit` bytes. A chain that does not describe
+    /// memory of the guest is empty.
     pub fn take_writable(&mut self, limit: usize) -> Option<Chain<'m>> {
         self.take(limit, true)
     }
@@ -196,8 +203,8 @@ impl<'q, 'm> Ring<'q, 'm> {
 
     /// Gives a chain back to the guest, `written` bytes of it filled.
     pub fn give_back(&mut self, chain: &Chain<'_>, written: u32) {
-        // It fails only where the guest's own ring does not lie in its memory, or the head is no descriptor: there is
-        // nobody to tell.
+        // It fails only where the guest's own ring does not lie in its memory, or the head is no descriptor:
+        // there is nobody to tell.
         let _ = self.queue.add_used(self.memory, chain.head, written);
     }
 
@@ -208,8 +215,9 @@ impl<'q, 'm> Ring<'q, 'm> {
     }
 }
 
-/// The memory that the readable or the writable descriptors of a chain describe. The guest may name any addresses and lengths, so every
-/// descriptor is looked up in its memory, and neither segments nor bytes are more than what one system call and one packet take.
+/// The memory that the readable or the writable descriptors of a chain describe. The guest may name any
+/// addresses and lengths, so every descriptor is looked up in its memory, and neither segments nor bytes are
+/// more than what one system call and one packet take.
 fn gather<'m>(
     memory: &'m GuestMemoryMmap,
     chain: DescriptorChain<&'m GuestMemoryMmap>,

@@ -3,8 +3,9 @@
 use super::connection::{Connection, End, Violation};
 use super::dial::Directory;
 use super::listener::{Knock, Listener};
-use super::packet::{HEADER_SIZE, Header, Op, STREAM};
-use super::ring::{Buffers, Chain, Ring};
+use super::packet::{HEADER_SIZE, Header, MAX_DATA, Op, STREAM};
+use super::ring::{Buffers, Ring};
+use super::turn::{give_header, take_header_room, take_turn};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -16,14 +17,11 @@ const HOST_CID: u64 = 2;
 /// The parent instance as enclaves know it; it is also the address that connections of the host come from.
 const PARENT_CID: u64 = contract::ports::PARENT_CID as u64;
 
-/// The most connections of one guest, those half made included. With [`super::connection::BUF_ALLOC`] it bounds the memory of a device.
+/// The most connections of one guest, those half made included. With [`super::connection::BUF_ALLOC`] it
+/// bounds the memory of a device.
 const MAX_CONNECTIONS: usize = 1024;
 /// The most resets that wait for the guest to make room before its own packets wait as well.
 const MAX_RESETS: usize = 256;
-/// The most data of a packet (Linux's `VIRTIO_VSOCK_MAX_PKT_BUF_SIZE`).
-const MAX_DATA: usize = 64 * 1024;
-/// The most packets that one connection sends to the guest in one turn.
-const TURN: usize = 64;
 /// Where the ports of the host's own connections begin.
 const FIRST_HOST_PORT: u32 = 1 << 30;
 /// `VMADDR_PORT_ANY`, which is no port.
@@ -36,7 +34,8 @@ struct Ports {
     guest: u32,
 }
 
-/// What a watched socket is: a connection, or (`guest` is [`PORT_ANY`]) a program that has yet to say which port it wants, or the listener.
+/// What a watched socket is: a connection, or (`guest` is [`PORT_ANY`]) a program that has yet to say which
+/// port it wants, or the listener.
 impl Ports {
     const LISTENER: Ports = Ports {
         host: PORT_ANY,
@@ -70,7 +69,8 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// A switch for the guest `cid`: programs of the host come in by `listener`, the guest goes out by `directory`.
+    /// A switch for the guest `cid`: programs of the host come in by `listener`, the guest goes out by
+    /// `directory`.
     pub fn new(cid: u32, listener: Listener, directory: Directory) -> io::Result<Switch> {
         let mut switch = Switch {
             cid,
@@ -93,10 +93,11 @@ impl Switch {
         self.epoll.as_raw_fd()
     }
 
-    /// Whether the guest's packets can be taken: not while too many answers to them wait for the guest to make room.
+    /// Whether the guest's packets can be taken: not while too many answers to them wait for the guest to
+    /// make room.
     ///
-    /// virtio 1.2, 5.10.6.1.2: "The tx virtqueue MUST be processed even when the rx virtqueue is full so long as there are additional
-    /// resources available to hold packets outside the rx virtqueue."
+    /// virtio 1.2, 5.10.6.1.2: "The tx virtqueue MUST be processed even when the rx virtqueue is full so long
+    /// as there are additional resources available to hold packets outside the rx virtqueue."
     pub fn can_take_packets(&self) -> bool {
         self.resets.len() < MAX_RESETS
     }
@@ -126,8 +127,8 @@ impl Switch {
             return;
         };
         let header = Header::parse(&header);
-        // virtio 1.2, 5.10.4.2: "The guest_cid configuration field MUST be used as the source CID when sending outgoing packets." An
-        // answer to another address would not reach who asked.
+        // virtio 1.2, 5.10.6.4.1: "The guest_cid configuration field MUST be used as the source CID when
+        // sending outgoing packets." An answer to another address would not reach who asked.
         if header.src_cid != u64::from(self.cid) {
             return;
         }
@@ -137,7 +138,8 @@ impl Switch {
     }
 
     fn deliver(&mut self, header: &Header, mut data: Buffers<'_>) -> Result<(), Violation> {
-        // virtio 1.2, 5.10.6.4.1: "A VIRTIO_VSOCK_OP_RST reply MUST be sent if a packet is received with an unknown type value."
+        // virtio 1.2, 5.10.6.4.2: "A VIRTIO_VSOCK_OP_RST reply MUST be sent if a packet is received with an
+        // unknown type value."
         if header.kind != STREAM {
             return Err(Violation("its socket type is not offered"));
         }
@@ -193,8 +195,8 @@ impl Switch {
         Ok(())
     }
 
-    /// Answers a packet that broke the rules or fits no connection: the connection it names, if it is one, ends. A reset is never
-    /// answered by a reset.
+    /// Answers a packet that broke the rules or fits no connection: the connection it names, if it is one,
+    /// ends. A reset is never answered by a reset.
     fn refuse(&mut self, header: &Header) {
         let ports = Ports {
             host: header.dst_port,
@@ -332,7 +334,8 @@ impl Switch {
         }
     }
 
-    /// Puts a connection into the table and watches its socket, which is new to the device or (`Modify`) was that of a knock.
+    /// Puts a connection into the table and watches its socket, which is new to the device or (`Modify`) was
+    /// that of a knock.
     fn insert(&mut self, ports: Ports, connection: Connection, how: ControlOperation) {
         if self.watch(how, &connection.socket, ports).is_ok() {
             self.connections.insert(ports, connection);
@@ -377,7 +380,8 @@ impl Switch {
         self.epoll.ctl(how, socket.as_raw_fd(), watched(ports, false))
     }
 
-    /// Fills the buffers in the guest's receive ring, and says whether there was anything to fill and anywhere to put it.
+    /// Fills the buffers in the guest's receive ring, and says whether there was anything to fill and
+    /// anywhere to put it.
     pub fn give_packets(&mut self, ring: &mut Ring<'_, '_>) -> bool {
         let mut any = false;
         while let Some(reset) = self.resets.front() {
@@ -411,76 +415,12 @@ impl Switch {
     }
 }
 
-/// Sockets are watched for edges, so that one whose data must wait for the guest does not wake the device again and again.
+/// Sockets are watched for edges, so that one whose data must wait for the guest does not wake the device
+/// again and again.
 fn watched(ports: Ports, for_room: bool) -> EpollEvent {
     let mut events = EventSet::IN | EventSet::READ_HANG_UP | EventSet::EDGE_TRIGGERED;
     if for_room {
         events |= EventSet::OUT;
     }
     EpollEvent::new(events, ports.token())
-}
-
-/// A buffer of the guest's for one header. One that cannot hold it is given back empty, and the next one tried.
-fn take_header_room<'m>(ring: &mut Ring<'_, 'm>) -> Option<Chain<'m>> {
-    loop {
-        let chain = ring.take_writable(HEADER_SIZE)?;
-        if chain.buffers.len() == HEADER_SIZE {
-            return Some(chain);
-        }
-        ring.give_back(&chain, 0);
-    }
-}
-
-fn give_header(ring: &mut Ring<'_, '_>, chain: &Chain<'_>, header: &Header) {
-    chain.buffers.copy_from(&header.encode());
-    ring.give_back(chain, HEADER_SIZE as u32);
-}
-
-/// Sends what a connection has, up to a turn's worth; `false` if the ring had no room for the first of it.
-fn take_turn(connection: &mut Connection, ring: &mut Ring<'_, '_>) -> bool {
-    let credit = connection.readable_now() as usize;
-    while connection.has_control() {
-        let Some(chain) = take_header_room(ring) else {
-            return false;
-        };
-        give_header(ring, &chain, &connection.next_control());
-    }
-    credit == 0 || send_data(connection, ring, credit)
-}
-
-/// Reads from the connection's socket straight into as many of the guest's buffers as a turn, its credit and the ring allow.
-fn send_data(connection: &mut Connection, ring: &mut Ring<'_, '_>, credit: usize) -> bool {
-    let mut chains = Vec::with_capacity(TURN);
-    let mut room = 0;
-    while chains.len() < TURN
-        && room < credit
-        && let Some(mut chain) = ring.take_writable(HEADER_SIZE + MAX_DATA.min(credit - room))
-    {
-        let header = chain.buffers.split_to(HEADER_SIZE);
-        room += chain.buffers.len();
-        chains.push((header, chain));
-    }
-    let read = if room == 0 {
-        0
-    } else {
-        connection.read(chains.iter().map(|(_, chain)| &chain.buffers), room)
-    };
-    let mut left = read;
-    let mut given = 0;
-    for (header, chain) in &chains {
-        let len = left.min(chain.buffers.len());
-        if len > 0 {
-            header.copy_from(&connection.data_header(len as u32).encode());
-            ring.give_back(chain, (HEADER_SIZE + len) as u32);
-        } else if room == 0 || left > 0 {
-            // It cannot hold data.
-            ring.give_back(chain, 0);
-        } else {
-            break;
-        }
-        left -= len;
-        given += 1;
-    }
-    ring.untake(chains.len() - given);
-    !chains.is_empty()
 }

@@ -1,5 +1,5 @@
-//! Process 1 of the guest that the tests boot: a heartbeat, then one command a connection to port 5000. Standard library only; the tests
-//! compile it with rustc for x86_64-unknown-linux-musl.
+//! Process 1 of the guest that the tests boot: a heartbeat, then one command a connection to port 5000.
+//! Standard library only; the tests compile it with rustc for x86_64-unknown-linux-musl.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write};

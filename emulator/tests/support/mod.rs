@@ -1,5 +1,11 @@
-//! Guests for tests and benchmarks: a small static program as process 1, an EIF around it, and a run directory.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+//! Guests for tests and benchmarks: a small static program as process 1, an EIF around it, and a run
+//! directory.
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test uses a part of it"
+)]
 
 use eif_build::bundle::{BootRamdisk, Machine};
 use eif_build::eif::{Metadata, SectionKind, Writer};
