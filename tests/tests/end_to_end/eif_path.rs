@@ -1,0 +1,174 @@
+//! Rows in the plain shape: finished EIFs, from a file and from S3.
+
+use crate::plain_row;
+use end_to_end::programs::{Answer, program, target};
+use end_to_end::{Image, Local, layout};
+use serde_json::Value;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// An EIF with our agent, built by hand.
+fn build(local: &Local) -> PathBuf {
+    let layout = layout(
+        &Image::of_application(&["serve", "8080"]),
+        &local.folder().join("image"),
+    );
+    let output = local.folder().join("test.eif");
+    let mut command = program("treza-eif");
+    command
+        .args(["build", "--image", &format!("oci:{layout}"), "--cache"])
+        .arg(local.folder().join("cache"));
+    Answer::of(command.arg("--output").arg(&output)).good();
+    output
+}
+
+/// Verification with nothing but the development root and the row's own PCR0; and, if so, with debug allowed.
+fn verify(local: &Local, row: &Value, allow_debug: bool) -> (i32, Value) {
+    let pcr0 = format!("0={}", row["expected"]["pcrs"]["0"].as_str().unwrap());
+    let id = row["id"].as_str().unwrap();
+    let mut words = vec!["verify", id, "--json", "--pcr", &pcr0, "--trust-root"];
+    words.push(local.root.to_str().unwrap());
+    if allow_debug {
+        words.push("--allow-debug");
+    }
+    let answer = local.treza(&words);
+    (answer.code, answer.json())
+}
+
+#[test]
+fn the_plain_row_deploys_in_debug_mode_which_verifiers_must_allow() {
+    let local = Local::up();
+    let eif = build(&local);
+    local.put(&plain_row("test-enclave-001", &format!("file:{}", eif.display())));
+    let row = local.until_status("test-enclave-001", "DEPLOYED");
+    assert_eq!(row["attestation"]["state"], "DEBUG", "{row:#}");
+    assert!(row["statusReason"].as_str().unwrap().contains("debug"), "{row:#}");
+    let (code, refused) = verify(&local, &row, false);
+    assert_eq!(code, 2, "{refused}");
+    assert_eq!(refused["verified"], false);
+    assert!(refused["code"].as_str().unwrap().contains("debug"), "{refused}");
+    let (_, allowed) = verify(&local, &row, true);
+    assert_eq!(allowed["debug"], true, "{allowed}");
+    assert_eq!(local.machines().len(), 1);
+}
+
+#[test]
+fn the_plain_row_deploys_from_s3() {
+    let Some(s3) = Moto::start() else { return };
+    let local = Local::up_with(&["--s3-endpoint", &s3.endpoint]);
+    s3.put(&build(&local), "bucket/test.eif");
+    let mut row = plain_row("from-s3", "s3://bucket/test.eif");
+    row["configuration"]["debug_mode"] = false.into();
+    local.put(&row);
+    let row = local.until_status("from-s3", "DEPLOYED");
+    assert_eq!(row["attestation"]["state"], "ATTESTED", "{row:#}");
+    assert_eq!(verify(&local, &row, false).0, 0);
+
+    local.put(&plain_row("nothing", "s3://bucket/no-such.eif"));
+    let why = local.reason_of_failure("nothing");
+    assert!(
+        why.contains("s3://bucket/no-such.eif") && why.contains("check bucket"),
+        "{why}"
+    );
+}
+
+#[test]
+fn an_eif_without_our_agent_fails() {
+    let local = Local::up();
+    let bundles = end_to_end::programs::bundles();
+    let bundle = std::fs::canonicalize(bundles.join("default")).unwrap();
+    let bundle = if bundle.is_dir() {
+        bundle
+    } else {
+        let digest = std::fs::read_to_string(&bundle).unwrap();
+        bundles.join(digest.trim().trim_start_matches("sha256:"))
+    };
+    let (ramdisk, output) = (
+        local.folder().join("foreign.cpio"),
+        local.folder().join("foreign.eif"),
+    );
+    std::fs::write(&ramdisk, vec![0; 4096]).unwrap();
+    let mut command = program("treza-eif");
+    command
+        .args(["build", "--cmdline", "console=ttyS0", "--kernel"])
+        .arg(bundle.join("kernel"))
+        .arg("--ramdisk")
+        .arg(&ramdisk)
+        .arg("--output")
+        .arg(&output);
+    Answer::of(&mut command).good();
+    local.put(&plain_row("foreign", &format!("file:{}", output.display())));
+    let why = local.reason_of_failure("foreign");
+    assert!(
+        why.contains("without our agent") && why.contains("treza-eif build"),
+        "{why}"
+    );
+
+    std::fs::write(&output, b"no EIF at all").unwrap();
+    local.put(&plain_row("no-eif", &format!("file:{}", output.display())));
+    let why = local.reason_of_failure("no-eif");
+    assert!(why.contains("foreign.eif"), "{why}");
+    assert!(local.machines().is_empty());
+}
+
+/// An S3 server for tests, of a Python environment that `scripts/test.sh` makes.
+struct Moto {
+    process: Child,
+    endpoint: String,
+}
+
+impl Moto {
+    fn start() -> Option<Self> {
+        let server = target().join("venv/bin/moto_server");
+        if !server.is_file() {
+            println!(
+                "skipped: {} is missing; scripts/test.sh makes it",
+                server.display()
+            );
+            return None;
+        }
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|l| l.local_addr())
+            .unwrap()
+            .port()
+            .to_string();
+        let process = Command::new(server)
+            .args(["-H", "127.0.0.1", "-p", &port])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let moto = Self {
+            process,
+            endpoint: format!("http://127.0.0.1:{port}"),
+        };
+        let begun = Instant::now();
+        while std::net::TcpStream::connect(moto.endpoint.trim_start_matches("http://")).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "moto does not come up");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(moto)
+    }
+
+    /// Puts a file as `bucket/key`. (The server checks no signature.)
+    fn put(&self, file: &std::path::Path, object: &str) {
+        let bucket = object.split('/').next().unwrap();
+        for (url, body) in [(bucket, None), (object, Some(file))] {
+            let mut command = Command::new("curl");
+            command.args(["--silent", "--show-error", "--fail", "-X", "PUT"]);
+            if let Some(body) = body {
+                command.arg("--data-binary").arg(format!("@{}", body.display()));
+            }
+            Answer::of(command.arg(format!("{}/{url}", self.endpoint))).good();
+        }
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
