@@ -111,6 +111,11 @@ fn serve(stream: File) -> Result<()> {
             let count = sink(&mut input);
             writeln!(output, "{count:?}")?;
         }
+        // The same for so many bytes, without an end to wait for.
+        ["take", ..] => {
+            let count = sink(&mut input.by_ref().take(number(1) as u64));
+            writeln!(output, "{count:?}")?;
+        }
         // Says all it has to say first, and listens afterwards.
         ["half-close"] => {
             output.write_all(b"that is all")?;
