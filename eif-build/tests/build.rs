@@ -414,7 +414,13 @@ fn bundles_are_named_by_their_content_and_checked() {
     assert!(store.create(&kernel, "a\nb", &agent, &[], Machine::Acpi).is_err());
     assert!(
         store
-            .create(&kernel, "quiet", &agent, &[kernel.clone()], Machine::Acpi)
+            .create(
+                &kernel,
+                "quiet",
+                &agent,
+                std::slice::from_ref(&kernel),
+                Machine::Acpi
+            )
             .is_err()
     );
 

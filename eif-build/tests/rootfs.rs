@@ -205,6 +205,25 @@ fn path_escapes_are_refused() {
 }
 
 #[test]
+fn the_root_stays_a_directory() {
+    let lower = || Layer::new().symlink("out", "/").file("file", b"");
+    for upper in [
+        Layer::new().link(".", "out"),
+        Layer::new().link("./", "file"),
+        Layer::new().symlink(".", "/"),
+        Layer::new().file(".", b""),
+    ] {
+        let refused = problem(vec![lower(), upper]);
+        assert!(
+            matches!(refused, Problem::NotADirectory | Problem::LinkTarget),
+            "{refused:?}"
+        );
+    }
+    let tree = apply(vec![lower(), Layer::new().file(".wh..wh..opq", b"")]).unwrap();
+    assert_eq!(tree.entries().count(), 1, "the root itself is left");
+}
+
+#[test]
 fn nonsense_is_refused() {
     let refused = |layer: Layer| problem(vec![layer]);
     assert_eq!(

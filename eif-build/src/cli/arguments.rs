@@ -23,7 +23,7 @@ pub(super) struct Arguments {
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Write the EIF of an image, or of a kernel, a command line and ramdisks
-    Build(Build),
+    Build(Box<Build>),
     /// Compute what the EIF of an image measures, without writing it
     Measure(Source),
     /// Say what an EIF holds
