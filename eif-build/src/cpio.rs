@@ -175,6 +175,11 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// What follows the entries that were read: after the trailer, the archive's padding.
+    pub fn into_inner(self) -> R {
+        self.input
+    }
+
     /// The next entry, or `None` at the trailer. Errors: the input ends early, or is not of this format.
     pub fn next_entry(&mut self) -> io::Result<Option<Entry>> {
         self.skip(self.size + self.padding)?;

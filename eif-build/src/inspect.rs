@@ -1,10 +1,11 @@
 //! What an EIF of anyone's making holds.
-use std::{io, path::Path};
+mod application;
 
-use contract::image::{self, ImageDescription};
+use std::path::Path;
+
+use contract::image::ImageDescription;
 
 use crate::{
-    cpio,
     eif::{Certificate, Eif, Metadata, Pcrs, Section, SectionKind},
     error::Error,
 };
@@ -38,13 +39,14 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
     let mut eif = Eif::open(path).map_err(failed)?;
     let pcrs = eif.check().and_then(|checked| checked.intact()).map_err(failed)?;
     let sections = eif.sections().to_vec();
-    let application = sections
+    let ramdisks: Vec<_> = sections
         .iter()
         .filter(|section| section.kind == SectionKind::Ramdisk)
-        .nth(1);
-    let description = match application {
-        Some(section) => description(eif.section(section).map_err(failed)?)?,
-        None => None,
+        .collect();
+    // Linux unpacks every ramdisk over the ones before: a third could replace the agent.
+    let description = match ramdisks[..] {
+        [_, application] => application::describe(eif.section(application).map_err(failed)?)?,
+        _ => None,
     };
     Ok(Inspection {
         pcrs,
@@ -55,26 +57,4 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
         sections,
         description,
     })
-}
-
-/// The description in an application's ramdisk: its second entry. Other builders' ramdisks have none, and may not even be
-/// cpio archives.
-fn description(ramdisk: impl io::Read) -> Result<Option<ImageDescription>, Error> {
-    let mut archive = cpio::Reader::new(ramdisk);
-    let Ok(Some(_folder)) = archive.next_entry() else {
-        return Ok(None);
-    };
-    match archive.next_entry() {
-        Ok(Some(entry))
-            if entry.path == image::PATH.as_bytes() && entry.size as usize <= image::MAX_BYTES =>
-        {
-            let mut json = Vec::new();
-            archive.copy_data(&mut json).map_err(|source| Error::File {
-                path: image::PATH.into(),
-                source,
-            })?;
-            Ok(Some(ImageDescription::parse(&json)?))
-        }
-        _ => Ok(None),
-    }
 }
