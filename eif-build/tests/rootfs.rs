@@ -301,6 +301,28 @@ fn bombs_are_refused() {
         apply_with(&[(many, plain)], &limits),
         Err(Error::TooManyEntries(10))
     ));
+    let deep = |number: usize| format!("{number}/{}f", "a/".repeat(1_900));
+    let one = Layer::new()
+        .pax([("path", deep(0).as_bytes())])
+        .file("f", b"")
+        .tar();
+    assert!(
+        matches!(
+            apply_with(&[(one, plain)], &limits),
+            Err(Error::TooManyEntries(10))
+        ),
+        "implied directories count"
+    );
+    let many = (0..50).fold(Layer::new(), |layer, number| {
+        layer.pax([("path", deep(number).as_bytes())]).file("f", b"")
+    });
+    assert!(
+        matches!(
+            apply_with(&[(many.tar(), plain)], &Limits::default()),
+            Err(Error::TooManyNames(_))
+        ),
+        "names are held in memory, and are bounded"
+    );
 }
 
 #[test]

@@ -14,6 +14,9 @@ const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 /// The largest extension of one entry: long names and pax records, in bytes.
 const MAX_EXTENSION: u64 = 1 << 20;
+/// The most bytes of names and extensions that an image may have: they are held in memory, and one name of 4 KB implies
+/// two thousand directories.
+const MAX_HELD: u64 = 128 << 20;
 /// The largest window that a zstd layer may ask for: 2^27 bytes, the decoder's own default.
 const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 
@@ -22,6 +25,8 @@ const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 pub(super) struct Used {
     bytes: u64,
     entries: u64,
+    /// Bytes of extensions.
+    extensions: u64,
 }
 
 /// A layer as it is stored.
@@ -108,6 +113,7 @@ impl Layer<'_> {
         // Raw: the tar crate would read extensions of any claimed size into memory.
         for entry in archive.entries()?.raw(true) {
             let mut entry = entry?;
+            self.count(&entry);
             match entry.header().entry_type() {
                 EntryType::XHeader => extension
                     .read_pax(&read_extension(&mut entry)?)
@@ -117,15 +123,35 @@ impl Layer<'_> {
                 EntryType::XGlobalHeader => {}
                 _ => self.entry(&mut entry, std::mem::take(&mut extension))?,
             }
+            self.check_counts()?;
+        }
+        Ok(())
+    }
+
+    /// Counts an entry of any kind.
+    fn count<R: Read>(&mut self, entry: &Entry<'_, R>) {
+        self.used.entries += 1;
+        if matches!(
+            entry.header().entry_type(),
+            EntryType::XHeader | EntryType::GNULongName | EntryType::GNULongLink
+        ) {
+            self.used.extensions = self.used.extensions.saturating_add(entry.size());
+        }
+    }
+
+    /// Directories that paths imply count as entries, and what they are called is held in memory as all names are.
+    fn check_counts(&self) -> Result<(), Error> {
+        let made = self.used.entries.max(self.tree.inode_count() as u64);
+        if made > self.limits.entries {
+            return Err(Error::TooManyEntries(self.limits.entries));
+        }
+        if self.used.extensions.saturating_add(self.tree.held()) > MAX_HELD {
+            return Err(Error::TooManyNames(MAX_HELD));
         }
         Ok(())
     }
 
     fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>, extension: Extension) -> Result<(), Error> {
-        self.used.entries += 1;
-        if self.used.entries > self.limits.entries {
-            return Err(Error::TooManyEntries(self.limits.entries));
-        }
         let raw = extension
             .path
             .clone()

@@ -50,6 +50,11 @@ pub enum Error {
     /// More entries than allowed.
     #[error("the image's layers have more than {0} entries; raise the limit if that is meant")]
     TooManyEntries(u64),
+    /// More names and extended headers than are held in memory.
+    #[error(
+        "the image's names and extended headers have more than {0} bytes: it has absurdly long or deep paths"
+    )]
+    TooManyNames(u64),
     /// An entry that is refused.
     #[error("layer entry {path:?}: {problem}")]
     Entry {

@@ -11,6 +11,8 @@ const MAX_LINKS: usize = 40;
 pub struct Tree {
     names: BTreeMap<Vec<u8>, Name>,
     inodes: Vec<Inode>,
+    /// The bytes of all names that were ever put: what the tree holds in memory.
+    held: u64,
     pub(super) spool: Spool,
 }
 
@@ -77,6 +79,7 @@ impl Tree {
         Self {
             names: BTreeMap::from([(Vec::new(), root)]),
             inodes: vec![Inode::implied_directory()],
+            held: 0,
             spool,
         }
     }
@@ -92,6 +95,11 @@ impl Tree {
     /// The number of inodes that were ever made; each inode's number is below it.
     pub fn inode_count(&self) -> usize {
         self.inodes.len()
+    }
+
+    /// The bytes of all names that were ever put, those of implied directories too.
+    pub(super) fn held(&self) -> u64 {
+        self.held
     }
 
     /// The spool with the files' contents.
@@ -167,6 +175,7 @@ impl Tree {
             self.remove_below(&path, |_| true);
         }
         self.make_parents(&path, layer)?;
+        self.held += path.len() as u64;
         self.inodes.push(inode);
         self.names.insert(
             path,
@@ -195,6 +204,7 @@ impl Tree {
             _ => self.remove_below(&path, |_| true),
         }
         self.make_parents(&path, layer)?;
+        self.held += path.len() as u64;
         self.names.insert(path, Name { inode, layer });
         Ok(())
     }
@@ -249,6 +259,7 @@ impl Tree {
                     name.layer = layer;
                 }
                 None => {
+                    self.held += parent.len() as u64;
                     self.inodes.push(Inode::implied_directory());
                     self.names.insert(
                         parent.to_vec(),
