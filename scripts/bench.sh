@@ -40,7 +40,7 @@ median() { sort -n | awk '{ value[NR] = $1 } END { print value[int((NR + 1) / 2)
 make_eifs() {
     echo "==> images"
     local kernel=$top/target/kernel/treza guest=$work/guest layout=$work/small
-    rustc --edition 2024 --target x86_64-unknown-linux-musl -O -C strip=symbols -o "$guest" "$top/tests/benches/guest.rs"
+    rustc --edition 2024 --target x86_64-unknown-linux-musl -O -C strip=symbols -o "$guest" "$top/tests/benches/guest/init.rs"
     treza-eif bundle create --bundles "$work/bare" --kernel "$TREZA_KERNEL" --cmdline "$(cat "$kernel/cmdline")" \
         --machine "$(cat "$kernel/machine")" --agent "$guest" >/dev/null
     treza-eif build --kernel "$TREZA_KERNEL" --cmdline "$(cat "$kernel/cmdline")" --ramdisk "$work"/bare/*/boot.cpio \
