@@ -1,6 +1,6 @@
 //! What a proof claims, in words: each thing that is proven, and each that a reader might take for proven and is not.
 
-use crate::expectation::IMAGE_PCRS;
+use crate::expectation::{IMAGE_PCRS, Settles};
 use crate::proof::Proof;
 use attestation::Trust;
 use contract::fault::printable;
@@ -39,6 +39,10 @@ impl Proof {
     /// Whether `what` was compared.
     fn has(&self, what: &str) -> bool {
         self.compared.iter().any(|name| name == what)
+    }
+
+    fn settles(&self) -> Settles {
+        Settles::of(|index| self.has(&index.to_string()))
     }
 
     fn compared_registers(&self, wanted: impl Fn(u8) -> bool) -> Vec<String> {
@@ -85,19 +89,19 @@ impl Proof {
                 "the enclave is in debug mode: any program, and its host may read along",
             );
         }
-        if registers.is_empty() {
-            return unproven(
+        let registers = registers.join(", ");
+        match (self.settles(), &self.image) {
+            (Settles::Nothing, _) => unproven(
                 "image",
-                "no PCR that measures it was compared: anybody's enclave has such a document",
-            );
-        }
-        match &self.image {
-            Some(image) => proven(
+                "neither PCR0, nor PCR1 and PCR2, nor PCR8 was compared: anybody's enclave has such a document",
+            ),
+            (Settles::Signer, _) => proven("image", "an image of this signer".into(), registers),
+            (Settles::Image, Some(image)) => proven(
                 "image",
                 format!("{}, with bundle {}", image.digest, image.bundle),
-                format!("{}, measured here", registers.join(", ")),
+                format!("{registers}, measured here"),
             ),
-            None => proven("image", "the one that you expect".into(), registers.join(", ")),
+            (Settles::Image, None) => proven("image", "the one that you expect".into(), registers),
         }
     }
 
@@ -108,14 +112,20 @@ impl Proof {
     }
 
     /// What row and statement say. PCR16 shows the launch message, whoever made the statement; the rest of it is as
-    /// good as its author. In debug mode the host may have put any words into any mouth.
+    /// good as its author. In debug mode the host may have put any words into any mouth, and where the image is not
+    /// settled any program may have extended PCR16.
     fn statement_claims(&self, statement: &Statement) -> Vec<Claim> {
         let debug = self.attested.is_debug();
-        let shown = |subject, finding: String| match debug {
-            true => unproven(subject, format!("{finding}; but the enclave is in debug mode")),
-            false => proven(subject, finding, "PCR16, worked out from the row"),
+        let any_agent = self.settles() != Settles::Image;
+        let shown = |subject, finding: String| match (debug, any_agent) {
+            (true, _) => unproven(subject, format!("{finding}; but the enclave is in debug mode")),
+            (_, true) => unproven(
+                subject,
+                format!("{finding}; but without PCR0, or PCR1 and PCR2, any agent may say so"),
+            ),
+            _ => proven(subject, finding, "PCR16, worked out from the row"),
         };
-        let said = |subject, finding: String| match !debug && self.agent_is_author() {
+        let said = |subject, finding: String| match !debug && !any_agent && self.agent_is_author() {
             true => proven(subject, finding, "the agent's statement"),
             false => unproven(subject, format!("{finding}, as the statement says")),
         };

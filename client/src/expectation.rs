@@ -6,9 +6,32 @@ use contract::{Fault, RecordId, row};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The registers that measure the image or its signer: at least one of them must be expected of a row's enclave.
-/// All others can be had with any program.
+/// The registers that measure the image or its signer. All others can be had with any program.
 pub const IMAGE_PCRS: [u8; 4] = [0, 1, 2, 8];
+
+/// What registers with an expected value settle of the image that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settles {
+    /// All of it: PCR0 measures the whole EIF; PCR1 kernel and agent, and PCR2 the rest.
+    Image,
+    /// Who signed it (PCR8), and so who answers for the agent in it.
+    Signer,
+    /// Too little: with PCR1 alone any application runs, with PCR2 alone any kernel and agent.
+    Nothing,
+}
+
+impl Settles {
+    /// What the registers settle that `has` names.
+    pub(crate) fn of(has: impl Fn(u8) -> bool) -> Self {
+        if has(0) || (has(1) && has(2)) {
+            Self::Image
+        } else if has(8) {
+            Self::Signer
+        } else {
+            Self::Nothing
+        }
+    }
+}
 
 /// Bytes of a challenge.
 const CHALLENGE_LEN: usize = 32;
@@ -78,10 +101,10 @@ impl Expectation {
         })
     }
 
-    /// Whether something is expected of the image that runs.
+    /// Whether enough is expected of the image that runs: PCR0, or PCR1 and PCR2, or PCR8, its signer's.
     #[must_use]
     pub fn measures_image(&self) -> bool {
-        IMAGE_PCRS.iter().any(|index| self.pcrs.contains_key(index))
+        Settles::of(|index| self.pcrs.contains_key(&index)) != Settles::Nothing
     }
 
     /// What of this a document alone can meet: PCRs, nonce, age, debug mode.

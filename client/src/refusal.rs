@@ -98,8 +98,9 @@ impl Refusal {
         Self::new(
             Code::Document(attestation::Code::NoExpectation),
             "expectation",
-            "none of the image",
-            "a PCR that measures the image (0, 1, 2 or 8) from a source of one's own: --pcr, --policy or --image",
+            "none that settles the image",
+            "PCRs that settle the image (0, or 1 and 2, or its signer's 8) from a source of one's own: \
+             --pcr, --policy or --image",
         )
     }
 

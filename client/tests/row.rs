@@ -89,12 +89,30 @@ fn a_row_needs_an_expectation_of_the_readers_own() {
             image_digest: Some(Enclave::default().image_digest),
             ..Expectation::default()
         },
+        // With the bundle alone any application runs, without it any agent.
+        Expectation {
+            pcrs: BTreeMap::from([(1, vec![[0x11; 48]])]),
+            ..Expectation::default()
+        },
+        Expectation {
+            pcrs: BTreeMap::from([(2, vec![[0x12; 48]])]),
+            ..Expectation::default()
+        },
     ] {
         assert_eq!(
             verify(&row, &expectation).unwrap_err().code.as_str(),
             "no_expectation"
         );
     }
+}
+
+#[test]
+fn bundle_and_application_together_settle_the_image() {
+    let both = Expectation {
+        pcrs: BTreeMap::from([(1, vec![[0x11; 48]]), (2, vec![[0x12; 48]])]),
+        ..Expectation::default()
+    };
+    verify(&good_row(), &both).unwrap();
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub(crate) struct Enclave {
     pub(crate) debug: bool,
     /// PCR 0, 1 and 2.
     pub(crate) measured: [[u8; 48]; 3],
+    /// PCR8 of a signed image.
+    pub(crate) signer: Option<[u8; 48]>,
     /// What is extended into PCR16 and named in the statement.
     pub(crate) extended: Option<[u8; 48]>,
 }
@@ -66,6 +68,7 @@ impl Default for Enclave {
             nonce: vec![7; 32],
             debug: false,
             measured: [[0x10; 48], [0x11; 48], [0x12; 48]],
+            signer: None,
             extended: None,
         }
     }
@@ -125,7 +128,7 @@ impl Enclave {
             pcr0,
             pcr1,
             pcr2,
-            pcr8: None,
+            pcr8: self.signer,
         };
         let id = ModuleId::generate(&self.instance).unwrap();
         let mut module = Module::new(AUTHORITY.clone(), id, &measurements, self.debug).unwrap();
