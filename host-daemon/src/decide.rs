@@ -5,6 +5,9 @@ use contract::request::EnclaveRequest;
 use contract::row::{Expected, Row};
 use contract::{RecordId, Status, fault};
 
+/// The registers that the pipeline expects of every enclave: image, instance, launch message.
+const NEEDED_PCRS: [&str; 5] = ["0", "1", "2", "4", "16"];
+
 /// What the table wants of this host for one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Want {
@@ -69,6 +72,9 @@ pub fn want(row: &Row, instance_id: &str, region: &str) -> Want {
         return Want::Nothing;
     };
     let launch = Launch::of(row);
+    if let Some(reason) = unproving(expected) {
+        return Want::Impossible { launch, reason };
+    }
     match EnclaveRequest::read(&row.item, region) {
         Ok(request) => {
             let (id, expected) = (row.id.clone(), expected.clone());
@@ -84,6 +90,16 @@ pub fn want(row: &Row, instance_id: &str, region: &str) -> Want {
             reason: fault::describe(&faults),
         },
     }
+}
+
+/// Why evidence that meets `expected` would leave open what runs where, and for whom; none if it does not.
+fn unproving(expected: &Expected) -> Option<String> {
+    let missing = NEEDED_PCRS
+        .iter()
+        .find(|index| !expected.pcrs.contains_key(**index))?;
+    Some(format!(
+        "expected.pcrs.{missing}: is missing, and without it the evidence does not prove what runs; deploy the row again"
+    ))
 }
 
 /// What is to be done for one row.
@@ -150,7 +166,7 @@ pub(crate) mod tests {
             r#"{{"id": "enc_1", "status": "{status}", "generation": {generation}, "hostId": "{host}",
                 "trigger": {{"sequence": "{generation}00", "generation": {generation}}},
                 "expected": {{"generation": {expected_generation}, "imageDigest": "sha256:aa", "bundle": "sha256:bb",
-                    "pcrs": {{}}, "instanceId": "{ME}", "challenge": "cc"}},
+                    "pcrs": {{"0": "00", "1": "01", "2": "02", "4": "04", "16": "16"}}, "instanceId": "{ME}", "challenge": "cc"}},
                 "configuration": {{"cpu_count": 2, "memory_mib": 1024, "eif_path": "s3://bucket/x.eif"}}}}"#
         );
         Row::read(item::read(&json).unwrap()).unwrap()
@@ -204,6 +220,21 @@ pub(crate) mod tests {
             panic!()
         };
         assert!(reason.contains("configuration"), "{reason}");
+    }
+
+    #[test]
+    fn a_row_that_expects_too_little_of_its_evidence_is_never_launched() {
+        for index in ["0", "1", "2", "4", "16"] {
+            let mut row = row("DEPLOYING", ME, 2, 2);
+            row.expected.as_mut().unwrap().pcrs.remove(index);
+            let Want::Impossible { reason, .. } = want(&row, ME, "us-west-2") else {
+                panic!("PCR{index} is not missed")
+            };
+            assert!(
+                reason.contains(&format!("expected.pcrs.{index}: is missing")),
+                "{reason}"
+            );
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
     /// The row asks for what cannot be.
-    #[error("the row cannot be read as a request: {0}")]
+    #[error("the row cannot be launched as it stands: {0}")]
     Impossible(String),
     /// The image could not be fetched or built.
     #[error("{what}: {problem}")]
