@@ -8,17 +8,18 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 /// How long an enclave may take over its heartbeat once it is connected.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The most connections at once.
+/// The most connections at once, and of them those of one enclave: none keeps the others from being heard.
 const MAX_CONNECTIONS: usize = 64;
+const MAX_OF_ONE: usize = 2;
 /// The longest line `CID 4294967295\n`.
 const MAX_PREFACE: usize = 15;
 
@@ -77,22 +78,38 @@ pub fn parse_preface(line: &[u8]) -> Option<u32> {
 /// The heartbeats that are waited for.
 #[derive(Debug, Clone, Default)]
 pub struct Heartbeats {
-    waiting: Arc<Mutex<HashMap<u32, oneshot::Sender<()>>>>,
+    waiting: Arc<Mutex<HashMap<u32, Waiting>>>,
+}
+
+/// Who waits for the heartbeat of an enclave, and the places that its connections have.
+#[derive(Debug)]
+struct Waiting {
+    sender: oneshot::Sender<()>,
+    places: Arc<Semaphore>,
 }
 
 impl Heartbeats {
     /// Begins to wait for the heartbeat of an enclave: to be called before it is started.
     pub fn expect(&self, cid: u32) -> Expected {
         let (sender, receiver) = oneshot::channel();
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(cid, sender);
+        let places = Arc::new(Semaphore::new(MAX_OF_ONE));
+        self.waiting().insert(cid, Waiting { sender, places });
         Expected(receiver)
     }
 
-    /// Answers every heartbeat that arrives, for ever. One that nobody waits for is answered too: its enclave may
-    /// have been started by a daemon before this one.
+    fn waiting(&self) -> MutexGuard<'_, HashMap<u32, Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a connection of the enclave `cid`, while somebody waits for it.
+    fn place(&self, cid: u32) -> Option<OwnedSemaphorePermit> {
+        let waiting = self.waiting();
+        let awaited = waiting.get(&cid).filter(|waiting| !waiting.sender.is_closed())?;
+        awaited.places.clone().try_acquire_owned().ok()
+    }
+
+    /// Answers every heartbeat that is waited for, for ever. Any other connection is closed at once: an enclave that
+    /// was started by a daemon before this one is none the worse for it.
     pub async fn serve<L: Listener>(self, listener: L) {
         let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
@@ -120,17 +137,16 @@ impl Heartbeats {
 
     async fn answer<L: Listener>(&self, mut stream: L::Stream) -> io::Result<()> {
         let cid = L::origin(&mut stream).await?;
+        let Some(_place) = self.place(cid) else {
+            return Ok(());
+        };
         if stream.read_u8().await? != HEARTBEAT_BYTE {
             return Err(io::ErrorKind::InvalidData.into());
         }
         stream.write_all(&[HEARTBEAT_BYTE]).await?;
-        let waiting = self
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&cid);
+        let waiting = self.waiting().remove(&cid);
         if let Some(waiting) = waiting {
-            let _ = waiting.send(());
+            let _ = waiting.sender.send(());
         }
         Ok(())
     }
@@ -170,8 +186,9 @@ mod tests {
             let mut stream = UnixStream::connect(self.dir.path().join("9000.sock"))
                 .await
                 .unwrap();
-            stream.write_all(bytes).await.unwrap();
-            stream.shutdown().await.unwrap();
+            // Closed before it is all written, perhaps.
+            let _ = stream.write_all(bytes).await;
+            let _ = stream.shutdown().await;
             let mut back = Vec::new();
             let _ = stream.read_to_end(&mut back).await;
             back
@@ -191,8 +208,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_heartbeat_that_nobody_waits_for_is_answered() {
-        assert_eq!(Hub::open().send(b"CID 99\n\xb7").await, [HEARTBEAT_BYTE]);
+    async fn a_connection_that_nobody_waits_for_is_closed_at_once() {
+        let hub = Hub::open();
+        drop(hub.heartbeats.expect(16));
+        let expected = hub.heartbeats.expect(17);
+        assert_eq!(hub.send(b"CID 17\n\xb7").await, [HEARTBEAT_BYTE]);
+        assert!(expected.arrives(AGES).await);
+        // Given up, heard already, never heard of.
+        for cid in [16, 17, 99] {
+            let preface = format!("CID {cid}\n");
+            let bytes = [preface.as_bytes(), &[HEARTBEAT_BYTE]].concat();
+            assert!(hub.send(&bytes).await.is_empty(), "{cid}");
+        }
+    }
+
+    #[test]
+    fn one_enclave_has_two_places_and_leaves_the_rest_to_others() {
+        let heartbeats = Heartbeats::default();
+        let _expected = [heartbeats.expect(16), heartbeats.expect(17)];
+        let held = [heartbeats.place(16), heartbeats.place(16)];
+        assert!(held.iter().all(Option::is_some));
+        assert!(heartbeats.place(16).is_none());
+        assert!(heartbeats.place(17).is_some());
+        drop(held);
+        assert!(heartbeats.place(16).is_some());
     }
 
     #[tokio::test]
