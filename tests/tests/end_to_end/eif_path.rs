@@ -157,8 +157,18 @@ impl Moto {
         let bucket = object.split('/').next().unwrap();
         for (url, body) in [(bucket, None), (object, Some(file))] {
             let mut command = Command::new("curl");
-            command.args(["--silent", "--show-error", "--fail", "-X", "PUT"]);
+            command.args([
+                "--silent",
+                "--show-error",
+                "--fail",
+                "--max-time",
+                "30",
+                "-X",
+                "PUT",
+            ]);
             if let Some(body) = body {
+                // As a form, which curl would make of it, the server waits for more.
+                command.args(["-H", "Content-Type: application/octet-stream", "-H", "Expect:"]);
                 command.arg("--data-binary").arg(format!("@{}", body.display()));
             }
             Answer::of(command.arg(format!("{}/{url}", self.endpoint))).good();
