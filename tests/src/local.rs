@@ -251,6 +251,8 @@ impl Local {
 impl Drop for Local {
     fn drop(&mut self) {
         let down = self.treza(&["local", "down"]);
+        // It answers when its work is done, an instant before its process has gone.
+        std::thread::sleep(Duration::from_millis(500));
         let left = processes::naming(self.folder.path());
         // A second panic would hide the first.
         if !std::thread::panicking() {
