@@ -1,4 +1,6 @@
 //! The whole of it, with real boots: rows written as clients write them, the programs as they were built.
+// All of it is tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad_rows;
 mod eif_path;
