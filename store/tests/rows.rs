@@ -1,4 +1,5 @@
 //! The rows against the embedded DynamoDB.
+#![allow(clippy::unwrap_used)]
 
 use contract::item::{self, AttributeValue};
 use contract::row::{Row, attribute};
