@@ -238,6 +238,13 @@ pub async fn down(state: &StateDir) -> Result<bool, Error> {
         }
         tokio::time::sleep(LOOK).await;
     }
+    // The lock is let go a moment before the process itself is gone; a parent that does not wait for it may keep it.
+    for _ in 0..10 {
+        if kill(pid, None).is_err() {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
     Ok(true)
 }
 
