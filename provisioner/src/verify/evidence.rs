@@ -18,6 +18,8 @@ use time::format_description::well_known::Rfc3339;
 
 /// The greatest age of evidence, and of the last verified evidence before it is STALE.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(120);
+/// The greatest age of a report that is judged: a challenge counts at least so long after it was the row's.
+const MAX_REPORT_AGE: Duration = Duration::from_secs(60);
 /// How often evidence that says nothing new is copied into the row.
 const COPY_EVERY: Duration = Duration::from_secs(60);
 /// Who verifies here.
@@ -28,11 +30,12 @@ pub(super) fn judge(pipeline: &Pipeline, row: &Row, report: &Report) -> Result<D
     let Some(expected) = row.current_expectation().filter(|_| is_assigned(row)) else {
         return Ok(Decision::ignore("runs what the row does not wait for"));
     };
-    // A report that waited (the pipeline was down, say) is not judged: that its evidence is old is no one's fault.
-    let max_age = MAX_AGE.as_millis();
+    // A report that waited (the pipeline was down, say) is not judged: that its evidence is old, or answers a challenge
+    // that has been replaced since, is no one's fault.
+    let max_age = MAX_REPORT_AGE.as_millis();
     if u128::from(report.reported_at.abs_diff(pipeline.now_ms())) > max_age {
         return Ok(Decision::ignore(
-            "was made more than two minutes before or after now",
+            "was made more than a minute before or after now",
         ));
     }
     let (Some(statement), Some(document)) = (&report.statement, &report.document) else {

@@ -3,7 +3,7 @@
 use crate::common::{Enclave, World, healthy, report, text, web_row};
 use contract::Status;
 use contract::item;
-use contract::report::Phase;
+use contract::report::{Phase, Report};
 use contract::row::AttestationState;
 use provisioner::monitor::monitor;
 use provisioner::verify::Verdict;
@@ -24,9 +24,13 @@ async fn a_running_row_gets_a_new_challenge_and_the_one_before_still_counts() {
     assert_ne!(after.challenge, before.challenge);
     assert_eq!(after.previous_challenge, Some(before.challenge));
     world.clock.advance(Duration::from_secs(61));
-    assert_eq!(world.report(enclave.report(healthy())).await, Verdict::Taken);
+    let mut report = |world: &World| Report {
+        reported_at: world.clock.now_ms(),
+        ..enclave.report(healthy())
+    };
+    assert_eq!(world.report(report(&world)).await, Verdict::Taken);
     look(&world).await;
-    let verdict = world.report(enclave.report(healthy())).await;
+    let verdict = world.report(report(&world)).await;
     assert!(
         matches!(verdict, Verdict::Refused(_)),
         "two challenges later: {verdict:?}"

@@ -3,7 +3,7 @@
 use crate::common::{Enclave, INSTANCE, World, digest, healthy, id, report, web_row, web_row_with};
 use contract::Status;
 use contract::item::{self, AttributeValue};
-use contract::report::Phase;
+use contract::report::{Phase, Report};
 use contract::row::AttestationState;
 use contract::statement::{Exit, Health, HealthState};
 use provisioner::pipeline::{Error, Step};
@@ -368,13 +368,17 @@ async fn reports_that_say_nothing_new_are_copied_once_a_minute() {
     ));
     assert_eq!(world.row("a").await.revision, revision);
     world.clock.advance(Duration::from_secs(61));
-    assert_eq!(world.report(enclave.report(healthy())).await, Verdict::Taken);
+    let mut timely = |health| Report {
+        reported_at: world.clock.now_ms(),
+        ..enclave.report(health)
+    };
+    assert_eq!(world.report(timely(healthy())).await, Verdict::Taken);
     let degraded = Health {
         state: HealthState::Degraded,
         restarts: 1,
         ..healthy()
     };
-    assert_eq!(world.report(enclave.report(degraded)).await, Verdict::Taken);
+    assert_eq!(world.report(timely(degraded)).await, Verdict::Taken);
     assert_eq!(world.row("a").await.health.unwrap().restarts, 1);
 }
 

@@ -107,6 +107,11 @@ impl Ahead {
     pub fn advance(&self, by: Duration) {
         *self.0.lock().unwrap() += by;
     }
+
+    /// Milliseconds since the epoch.
+    pub fn now_ms(&self) -> u64 {
+        now_ms() + self.0.lock().unwrap().as_millis() as u64
+    }
 }
 
 impl Clock for Ahead {
