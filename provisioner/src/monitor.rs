@@ -59,7 +59,7 @@ async fn look_after(pipeline: &Pipeline, id: &str) -> Result<(), Error> {
 
 /// A row that is DEPLOYED: its stored evidence, the age of it, the next challenge.
 fn running(pipeline: &Pipeline, row: &Row) -> Result<(Change, Option<String>), Error> {
-    if let Some(refusal) = stored(pipeline, row) {
+    if let Err(refusal) = stored(pipeline, row) {
         let why = format!("the row's evidence does not verify any more: {refusal}");
         return Ok((refusal_of(pipeline, row, &why)?, Some(why)));
     }

@@ -4,6 +4,7 @@ use super::{Decision, Verdict, is_assigned};
 use crate::fail::failure;
 use crate::pipeline::{Error, Pipeline, reason, value};
 use crate::validate::request;
+use attestation::CLOCK_SKEW;
 use client::Expectation;
 use client::evidence::{self, Verified};
 use contract::Status;
@@ -68,26 +69,29 @@ pub(super) fn judge(pipeline: &Pipeline, row: &Row, report: &Report) -> Result<D
     take(pipeline, row, report, &verified)
 }
 
-/// Verifies the evidence in the row once more, at the time when it was verified. None: it is good, or there is none.
-pub(crate) fn stored(pipeline: &Pipeline, row: &Row) -> Option<String> {
-    let expected = row.current_expectation()?;
+/// Verifies the evidence of a DEPLOYED row once more, at the time when it was verified. The pipeline makes no row
+/// DEPLOYED without evidence: one that has none was made so by another.
+pub(crate) fn stored(pipeline: &Pipeline, row: &Row) -> Result<(), String> {
+    let expected = row
+        .current_expectation()
+        .ok_or("expected: is none of this generation")?;
     let attestation = row
         .attestation
         .as_ref()
-        .filter(|attestation| is_proven(attestation))?;
-    let Some(at) = verified_at(attestation) else {
-        return Some("attestation.verifiedAt: is not a time".into());
-    };
-    let mut expectation = match expectation(pipeline, row, expected) {
-        Ok(expectation) => expectation,
-        Err(why) => return Some(why),
-    };
+        .filter(|attestation| is_proven(attestation))
+        .ok_or("attestation: is none that was verified")?;
+    let at = verified_at(attestation).ok_or("attestation.verifiedAt: is not a time")?;
+    // Of another process of the pipeline, whose clock may be a little ahead of this one's.
+    if at > pipeline.clock.now() + CLOCK_SKEW {
+        return Err("attestation.verifiedAt: is in the future".into());
+    }
+    let mut expectation = expectation(pipeline, row, expected)?;
     // Its challenge has been replaced since.
     expectation.nonces.clear();
     let (statement, document) = (&attestation.statement, &attestation.document);
     evidence::verify(statement, document, &expectation, &pipeline.roots, at)
-        .err()
-        .map(|refusal| refusal.to_string())
+        .map(drop)
+        .map_err(|refusal| refusal.to_string())
 }
 
 /// The change of a row whose evidence is refused. Nothing of the refused evidence reaches the row; what was verified

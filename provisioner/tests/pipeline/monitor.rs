@@ -7,6 +7,7 @@ use contract::report::{Phase, Report};
 use contract::row::AttestationState;
 use provisioner::monitor::monitor;
 use provisioner::verify::Verdict;
+use serde_json::json;
 use std::time::Duration;
 
 async fn look(world: &World) {
@@ -147,4 +148,58 @@ async fn evidence_that_was_tampered_with_in_the_row_is_found() {
         (Status::Failed, AttestationState::Refused)
     );
     assert!(text(&row.item, "statusReason").contains("does not verify any more"));
+}
+
+/// What another than the pipeline may write over a DEPLOYED row, or make DEPLOYED.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployed_row_without_good_evidence_of_its_time_fails() {
+    let world = World::new().await;
+    let forged = [
+        ("expectation", "/expected", json!(null), "expected: is none"),
+        (
+            "generation",
+            "/expected/generation",
+            json!(9),
+            "expected: is none",
+        ),
+        ("attestation", "/attestation", json!(null), "attestation: is none"),
+        (
+            "pending",
+            "/attestation/state",
+            json!("PENDING"),
+            "attestation: is none",
+        ),
+        (
+            "refused",
+            "/attestation/state",
+            json!("REFUSED"),
+            "attestation: is none",
+        ),
+        (
+            "no-time",
+            "/attestation/verifiedAt",
+            json!("soon"),
+            "is not a time",
+        ),
+        (
+            "future",
+            "/attestation/verifiedAt",
+            json!("2999-01-01T00:00:00Z"),
+            "is in the future",
+        ),
+    ];
+    for (id, place, value, _) in &forged {
+        world.deployed(id).await;
+        let mut row = item::to_plain_json(&world.item(id).await);
+        *row.pointer_mut(place).unwrap() = value.clone();
+        row.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        world.put(item::read(&row.to_string()).unwrap()).await;
+    }
+    look(&world).await;
+    for (id, _, _, why) in &forged {
+        assert_eq!(world.status(id).await, "FAILED", "{id}");
+        let reason = world.reason(id).await;
+        assert!(reason.contains(why), "{id}: {reason}");
+    }
+    assert_eq!(world.told.0.lock().unwrap().len(), forged.len());
 }
