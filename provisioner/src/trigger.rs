@@ -48,13 +48,16 @@ pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execu
 
 impl Record {
     /// The row's id and status, if its status is another than before and one that asks for something (or that
-    /// nobody knows).
+    /// nobody knows). A client that writes the whole row anew asks anew, even where the status stays: what had been
+    /// taken up of the row before is gone from it.
     fn entered(&self) -> Option<(&str, &str)> {
         let new = self.new.as_ref()?;
         let status = text(new, attribute::STATUS)?;
         let before = self.old.as_ref().and_then(|old| text(old, attribute::STATUS));
         let asks = Status::parse(status).map_or(true, Status::is_request);
-        (asks && before != Some(status)).then_some((key(new)?, status))
+        let taken_up = |item: &Item| item.contains_key(attribute::TRIGGER);
+        let written_anew = self.old.as_ref().is_some_and(taken_up) && !taken_up(new);
+        (asks && (before != Some(status) || written_anew)).then_some((key(new)?, status))
     }
 
     /// The highest generation that the record itself knows of: a client that writes a row anew loses it in the row.
@@ -214,6 +217,9 @@ mod tests {
         assert!(record("1", None, Some(pending)).entered().is_some());
         assert!(record("1", Some(failed), Some(pending)).entered().is_some());
         assert!(record("1", Some(pending), Some(pending)).entered().is_none());
+        let taken = r#"{"id": "a", "status": "PENDING_DEPLOY", "trigger": {"sequence": "1", "generation": 1}}"#;
+        assert!(record("2", Some(pending), Some(taken)).entered().is_none());
+        assert!(record("2", Some(taken), Some(pending)).entered().is_some(), "written anew");
         assert!(record("1", Some(pending), Some(failed)).entered().is_none());
         assert!(record("1", Some(pending), None).entered().is_none());
         assert!(
