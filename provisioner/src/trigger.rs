@@ -217,9 +217,13 @@ mod tests {
         assert!(record("1", None, Some(pending)).entered().is_some());
         assert!(record("1", Some(failed), Some(pending)).entered().is_some());
         assert!(record("1", Some(pending), Some(pending)).entered().is_none());
-        let taken = r#"{"id": "a", "status": "PENDING_DEPLOY", "trigger": {"sequence": "1", "generation": 1}}"#;
+        let taken =
+            r#"{"id": "a", "status": "PENDING_DEPLOY", "trigger": {"sequence": "1", "generation": 1}}"#;
         assert!(record("2", Some(pending), Some(taken)).entered().is_none());
-        assert!(record("2", Some(taken), Some(pending)).entered().is_some(), "written anew");
+        assert!(
+            record("2", Some(taken), Some(pending)).entered().is_some(),
+            "written anew"
+        );
         assert!(record("1", Some(pending), Some(failed)).entered().is_none());
         assert!(record("1", Some(pending), None).entered().is_none());
         assert!(
