@@ -437,7 +437,7 @@ async fn a_stop_asks_first_and_then_ends_everything() {
     let Some(tree) = tree() else { return };
     let polite = "trap 'echo ended in good order; exit 0' QUIT; echo ready; while :; do sleep 0.01; done";
     let stubborn = "trap '' QUIT TERM; echo ready; sleep 1000 & while :; do sleep 0.01; done";
-    for (script, last_words) in [(polite, Some("ready\nended in good order\n")), (stubborn, None)] {
+    for (script, last_words) in [(polite, Some("ended in good order\n")), (stubborn, None)] {
         let mut image = image(script);
         image.stop_signal = "SIGQUIT".into();
         let application = Application::start(tree.place(), &image, &launch(Workload::Service));
@@ -454,7 +454,8 @@ async fn a_stop_asks_first_and_then_ends_everything() {
         }
         let output = String::from_utf8(output).unwrap();
         assert!(
-            last_words.is_none_or(|expected| output.starts_with(expected)),
+            // The signal goes to its children too: a shell may say so of one in between.
+            last_words.is_none_or(|expected| output.starts_with("ready\n") && output.ends_with(expected)),
             "{output}"
         );
     }
