@@ -4,7 +4,7 @@ mod common;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, sync::Arc};
 
-use common::{Layer, Pack, bundle, gzip, oci_image, options, plain, zstd};
+use common::{Layer, Pack, block_on, bundle, gzip, oci_image, options, plain, zstd};
 use eif_build::{
     Error, ImageRef, Labels, Measurement,
     bundle::{Bundle, Machine, Store},
@@ -33,14 +33,6 @@ fn layers() -> Vec<(Vec<u8>, Pack)> {
         .file("gone", b"")
         .file(".wh.nothing", b"");
     vec![(base.tar(), gzip), (top.tar(), zstd)]
-}
-
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(work)
 }
 
 fn measure(image: &ImageRef, folder: &Path) -> Result<Measurement, Error> {

@@ -3,6 +3,7 @@ use std::{
     fs, io,
     io::Write,
     path::{Path, PathBuf},
+    pin::pin,
 };
 
 use futures_util::{Stream, StreamExt};
@@ -71,13 +72,13 @@ impl Cache {
         &self,
         digest: &Digest,
         size: u64,
-        mut pieces: impl Stream<Item = io::Result<B>> + Unpin,
+        pieces: impl Stream<Item = Result<B, Error>>,
         arrived: impl Fn(u64),
     ) -> Result<FileRange, Error> {
         let mut file = self.temporary(digest)?;
         let (mut hasher, mut left) = (Hasher::default(), size);
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(|source| self.failed(digest, source))?;
+        let mut pieces = pin!(pieces);
+        while let Some(piece) = pieces.next().await.transpose()? {
             let piece = piece.as_ref();
             left = left
                 .checked_sub(piece.len() as u64)

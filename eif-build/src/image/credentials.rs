@@ -7,7 +7,6 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use oci_client::secrets::RegistryAuth;
 use serde::Deserialize;
 
 use super::Error;
@@ -40,6 +39,14 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+/// What one registry is shown when it asks.
+#[derive(PartialEq, Eq)]
+pub(super) enum Login {
+    Anonymous,
+    Basic { name: String, password: String },
+    Bearer(String),
+}
+
 #[derive(Deserialize)]
 struct DockerConfig {
     #[serde(default)]
@@ -66,11 +73,11 @@ impl Credentials {
     }
 
     /// What is shown to `registry`, a host with its port.
-    pub(super) fn for_registry(&self, registry: &str) -> Result<RegistryAuth, Error> {
+    pub(super) fn for_registry(&self, registry: &str) -> Result<Login, Error> {
         match self {
-            Self::Anonymous => Ok(RegistryAuth::Anonymous),
-            Self::Basic(name, password) => Ok(RegistryAuth::Basic(name.clone(), password.clone())),
-            Self::Bearer(token) => Ok(RegistryAuth::Bearer(token.clone())),
+            Self::Anonymous => Ok(Login::Anonymous),
+            Self::Basic(name, password) => Ok(Login::basic(name, password)),
+            Self::Bearer(token) => Ok(Login::Bearer(token.clone())),
             Self::DockerConfig(path) => {
                 let refuse = |problem: String| Error::Credentials {
                     path: path.clone(),
@@ -78,14 +85,19 @@ impl Credentials {
                 };
                 let json = match read(path) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                        return Ok(RegistryAuth::Anonymous);
+                        return Ok(Login::Anonymous);
                     }
                     result => result.map_err(|error| refuse(error.to_string()))?,
                 };
-                let config: DockerConfig =
-                    serde_json::from_slice(&json).map_err(|error| refuse(error.to_string()))?;
+                // What serde says would quote the file, which holds secrets.
+                let config: DockerConfig = serde_json::from_slice(&json).map_err(|error| {
+                    let (line, column) = (error.line(), error.column());
+                    refuse(format!(
+                        "not Docker's configuration from line {line}, column {column}"
+                    ))
+                })?;
                 let entry = config.auths.iter().find(|(name, _)| host(name) == host(registry));
-                entry.map_or(Ok(RegistryAuth::Anonymous), |(name, auth)| {
+                entry.map_or(Ok(Login::Anonymous), |(name, auth)| {
                     auth.decode()
                         .ok_or_else(|| refuse(format!("auths: {name:?}: not base64 of name:password")))
                 })
@@ -94,23 +106,27 @@ impl Credentials {
     }
 }
 
+impl Login {
+    fn basic(name: &str, password: &str) -> Self {
+        let (name, password) = (name.to_owned(), password.to_owned());
+        Self::Basic { name, password }
+    }
+}
+
 impl Auth {
-    fn decode(&self) -> Option<RegistryAuth> {
+    fn decode(&self) -> Option<Login> {
         if !self.registrytoken.is_empty() {
-            return Some(RegistryAuth::Bearer(self.registrytoken.clone()));
+            return Some(Login::Bearer(self.registrytoken.clone()));
         }
         if !self.auth.is_empty() {
             let text = String::from_utf8(STANDARD.decode(&self.auth).ok()?).ok()?;
             let (name, password) = text.split_once(':')?;
-            return Some(RegistryAuth::Basic(
-                name.into(),
-                password.trim_end_matches('\0').into(),
-            ));
+            return Some(Login::basic(name, password.trim_end_matches('\0')));
         }
         if self.username.is_empty() {
-            return Some(RegistryAuth::Anonymous);
+            return Some(Login::Anonymous);
         }
-        Some(RegistryAuth::Basic(self.username.clone(), self.password.clone()))
+        Some(Login::basic(&self.username, &self.password))
     }
 }
 
@@ -143,18 +159,12 @@ mod tests {
         );
         std::fs::write(&path, json).unwrap();
         let credentials = Credentials::DockerConfig(path);
-        let basic = RegistryAuth::Basic("name".into(), "pass:word".into());
-        assert_eq!(credentials.for_registry("docker.io").unwrap(), basic);
-        assert_eq!(
-            credentials.for_registry("127.0.0.1:5000").unwrap(),
-            RegistryAuth::Bearer("t".into())
-        );
-        assert_eq!(
-            credentials.for_registry("127.0.0.1:5001").unwrap(),
-            RegistryAuth::Anonymous
-        );
-        assert!(credentials.for_registry("bad").is_err());
+        let shown = |registry: &str| credentials.for_registry(registry).ok();
+        assert!(shown("docker.io") == Some(Login::basic("name", "pass:word")));
+        assert!(shown("127.0.0.1:5000") == Some(Login::Bearer("t".into())));
+        assert!(shown("127.0.0.1:5001") == Some(Login::Anonymous));
+        assert!(shown("bad").is_none());
         let missing = Credentials::DockerConfig(folder.path().join("none"));
-        assert_eq!(missing.for_registry("x").unwrap(), RegistryAuth::Anonymous);
+        assert!(missing.for_registry("x").ok() == Some(Login::Anonymous));
     }
 }

@@ -1,6 +1,8 @@
 //! References: `registry/name:tag`, `…@sha256:…`, `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE`.
 use std::{fmt, path::PathBuf, str::FromStr};
 
+use oci_spec::distribution::{ParseError, Reference};
+
 use super::Error;
 use crate::digest::Digest;
 
@@ -18,7 +20,7 @@ pub struct ImageRef {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// In a registry.
-    Registry(oci_client::Reference),
+    Registry(Reference),
     /// In a folder of the OCI image layout.
     OciDir {
         /// The folder.
@@ -95,7 +97,7 @@ impl FromStr for ImageRef {
         } else {
             Location::Registry(
                 name.parse()
-                    .map_err(|error: oci_client::ParseError| refuse(&error.to_string()))?,
+                    .map_err(|error: ParseError| refuse(&error.to_string()))?,
             )
         };
         match &location {

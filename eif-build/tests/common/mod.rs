@@ -132,6 +132,23 @@ pub(crate) fn oci_image(folder: &Path, layers: &[(Vec<u8>, Pack)], config: &str)
     format!("oci:{}", folder.display()).parse().unwrap()
 }
 
+/// An image of one file, in `folder`/image.
+pub(crate) fn small_image(folder: &Path) -> ImageRef {
+    oci_image(
+        &folder.join("image"),
+        &[(Layer::new().file("a", b"content").tar(), gzip)],
+        r#""Cmd":["/a"]"#,
+    )
+}
+
+pub(crate) fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(work)
+}
+
 pub(crate) fn bundle() -> Bundle {
     Bundle::new(
         vec![1; 5000],

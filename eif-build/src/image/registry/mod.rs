@@ -1,29 +1,31 @@
-//! Registries, by the OCI distribution protocol. What is fetched goes into the cache; what is there is not fetched.
-use std::{future::Future, time::Duration};
+//! Registries, by the OCI distribution specification. What is fetched goes into the cache; what is there is not fetched.
+mod auth;
+mod problem;
+mod session;
+
+use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use oci_client::{
-    Reference,
-    client::{ClientConfig, ClientProtocol},
-    errors::{OciDistributionError, OciErrorCode},
-    secrets::RegistryAuth,
-};
+use oci_spec::distribution::Reference;
+use reqwest::Response;
 
+use self::{
+    problem::{Problem, read_bounded},
+    session::Session,
+};
 use super::{
     Descriptor, Document, Error, FileRange, Image, ImageConfig, ImageRef, Manifest, check, join_layers,
     manifest::{MAX_CONFIG, MAX_MANIFEST, MEDIA_TYPES, select_platform},
 };
 use crate::{Options, digest::Digest};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long one document, or the next piece of a layer, may take.
+/// How long one document, the beginning of a layer, or the next piece of it may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// As many layers are fetched at once as Docker does.
 const PARALLEL_LAYERS: usize = 3;
 
 pub(super) struct Client<'a> {
-    client: oci_client::Client,
-    auth: RegistryAuth,
+    session: Session,
     name: &'a Reference,
     image: &'a ImageRef,
     options: &'a Options,
@@ -31,22 +33,10 @@ pub(super) struct Client<'a> {
 
 impl<'a> Client<'a> {
     pub(super) fn new(name: &'a Reference, image: &'a ImageRef, options: &'a Options) -> Result<Self, Error> {
-        let registry = name.resolve_registry();
-        let config = ClientConfig {
-            protocol: ClientProtocol::HttpsExcept(Vec::from_iter(
-                is_local(registry).then(|| registry.to_owned()),
-            )),
-            connect_timeout: Some(CONNECT_TIMEOUT),
-            read_timeout: Some(ANSWER_TIMEOUT),
-            user_agent: concat!("treza-eif/", env!("CARGO_PKG_VERSION")),
-            ..ClientConfig::default()
-        };
-        let client =
-            oci_client::Client::try_from(config).map_err(|error| translate(error, image, registry))?;
-        let auth = options.credentials.for_registry(registry)?;
+        let login = options.credentials.for_registry(name.resolve_registry())?;
+        let session = Session::new(name, login).map_err(|problem| problem.with(image))?;
         Ok(Self {
-            client,
-            auth,
+            session,
             name,
             image,
             options,
@@ -75,9 +65,6 @@ impl<'a> Client<'a> {
     async fn fetch(&self) -> Result<Image, Error> {
         let (digest, manifest) = self.manifest().await?;
         manifest.check_limits(&self.options.limits)?;
-        self.client
-            .store_auth_if_needed(self.name.resolve_registry(), &self.auth)
-            .await;
         let json = self.blob(&manifest.config).await?.read(MAX_CONFIG)?;
         check("the image's configuration", &json, &manifest.config.digest)?;
         let config = ImageConfig::parse(&json)?;
@@ -103,15 +90,16 @@ impl<'a> Client<'a> {
         {
             return Ok((*digest, Document::parse(&json)?));
         }
-        let name = match digest {
-            Some(digest) => self.name.clone_with_digest(digest.to_string()),
-            None => self.name.clone(),
+        let path = match digest {
+            Some(digest) => format!("manifests/{digest}"),
+            None => format!("manifests/{}", self.name.tag().unwrap_or("latest")),
         };
         let answer = self.within(ANSWER_TIMEOUT, async {
-            let pull = self.client.pull_manifest_raw(&name, &self.auth, &MEDIA_TYPES);
-            pull.await.map_err(|error| self.translate(error))
+            let answer = self.get(&path, &MEDIA_TYPES.join(", ")).await?;
+            let json = read_bounded(answer, MAX_MANIFEST).await;
+            json.map_err(|problem| problem.with(self.image))
         });
-        let (json, _) = answer.await?;
+        let json = answer.await?;
         let found = Digest::of(&json);
         if let Some(&expected) = digest.filter(|expected| **expected != found) {
             return Err(Error::WrongDigest {
@@ -133,14 +121,20 @@ impl<'a> Client<'a> {
             .progress
             .begin(&format!("fetching {}", blob.digest), blob.size);
         // The digest alone: what a descriptor says of other addresses is not followed.
-        let digest = blob.digest.to_string();
-        let pieces = self.client.pull_blob_stream(self.name, digest.as_str());
-        let pieces = pieces.await.map_err(|error| self.translate(error))?;
+        let path = format!("blobs/{}", blob.digest);
+        let answer = self.within(ANSWER_TIMEOUT, self.get(&path, "*/*")).await?;
+        let broken = |error| Problem::broken_off(error).with(self.image);
+        let pieces = answer.bytes_stream().map_err(broken);
         let arrived = |bytes| self.options.progress.advance(bytes);
         self.options
             .cache
-            .fetch(&blob.digest, blob.size, pieces.stream, arrived)
+            .fetch(&blob.digest, blob.size, pieces, arrived)
             .await
+    }
+
+    async fn get(&self, path: &str, accept: &str) -> Result<Response, Error> {
+        let answer = self.session.get(path, accept).await;
+        answer.map_err(|problem| problem.with(self.image))
     }
 
     async fn within<T>(
@@ -154,52 +148,4 @@ impl<'a> Client<'a> {
         };
         tokio::time::timeout(limit, work).await.map_err(late)?
     }
-
-    fn translate(&self, error: OciDistributionError) -> Error {
-        translate(error, self.image, self.name.resolve_registry())
-    }
-}
-
-/// Registries of this machine are spoken to in plain HTTP, as Docker does.
-fn is_local(registry: &str) -> bool {
-    let host = registry.rsplit_once(':').map_or(registry, |(host, _)| host);
-    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
-}
-
-fn translate(error: OciDistributionError, image: &ImageRef, registry: &str) -> Error {
-    let image = image.to_string();
-    let cause = contract::fault::printable(&chain(&error), 500);
-    match error {
-        OciDistributionError::RequestError(error) if error.status().is_none() => Error::Unreachable {
-            registry: registry.to_owned(),
-            cause,
-        },
-        OciDistributionError::ImageManifestNotFoundError(_)
-        | OciDistributionError::ServerError { code: 404, .. } => Error::NotFound { image, cause },
-        OciDistributionError::UnauthorizedError { .. }
-        | OciDistributionError::AuthenticationFailure(_)
-        | OciDistributionError::ServerError { code: 401 | 403, .. } => Error::Unauthorized { image, cause },
-        OciDistributionError::RegistryError { envelope, .. } => {
-            match envelope.errors.first().map(|error| &error.code) {
-                Some(
-                    OciErrorCode::ManifestUnknown
-                    | OciErrorCode::NameUnknown
-                    | OciErrorCode::NotFound
-                    | OciErrorCode::BlobUnknown
-                    | OciErrorCode::ManifestBlobUnknown,
-                ) => Error::NotFound { image, cause },
-                Some(OciErrorCode::Unauthorized | OciErrorCode::Denied) => {
-                    Error::Unauthorized { image, cause }
-                }
-                _ => Error::Registry { image, cause },
-            }
-        }
-        _ => Error::Registry { image, cause },
-    }
-}
-
-/// An error with its causes: what reqwest says alone does not name the reason.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -1,41 +1,32 @@
-//! Registries: Debian's docker-registry, open and with a password, and one that hands out tokens and lies.
+//! Registries: Debian's docker-registry, open and with a password; one that hands out tokens and lies; and worse.
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests may fail.
+#[path = "../common/mod.rs"]
 mod common;
+mod credentials;
+mod hostile;
+mod https;
+mod pulled;
+mod server;
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Arc,
 };
 
-use common::{Layer, bundle, gzip, oci_image, options};
+use common::{block_on, bundle, options, small_image};
 use eif_build::{
     Error, ImageRef,
-    image::{self, Credentials},
+    digest::Digest,
+    image::{Credentials, Error as ImageError},
 };
+use pulled::image;
+use server::{ask_for_token, content, image_at, reply, serve};
 use tempfile::tempdir;
 
 /// user:secret, bcrypt.
 const HTPASSWD: &str = r"user:$2b$04$qGVbfH5I98hRwHACPrGM5uxjnal1VfQmPMRNbIYPI9vzzpFqzZTKS";
-
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(work)
-}
-
-fn example(folder: &Path) -> ImageRef {
-    oci_image(
-        &folder.join("image"),
-        &[(Layer::new().file("a", b"content").tar(), gzip)],
-        r#""Cmd":["/a"]"#,
-    )
-}
 
 /// A docker-registry of its own, ended with the test.
 struct Registry {
@@ -111,7 +102,7 @@ impl Drop for Registry {
 #[test]
 fn an_image_of_a_registry_is_the_image_that_was_pushed() {
     let folder = tempdir().unwrap();
-    let local = example(folder.path());
+    let local = small_image(folder.path());
     let Some(registry) = Registry::start(folder.path(), false) else {
         return;
     };
@@ -132,13 +123,13 @@ fn an_image_of_a_registry_is_the_image_that_was_pushed() {
     ))
     .unwrap_err();
     assert!(
-        matches!(error, Error::Image(image::Error::NotFound { .. })),
+        matches!(error, Error::Image(ImageError::NotFound { .. })),
         "{error}"
     );
-    let wrong = remote.with_digest(eif_build::digest::Digest::of(b""));
+    let wrong = remote.with_digest(Digest::of(b""));
     let error = block_on(eif_build::measure(&wrong, &bundle(), &options)).unwrap_err();
     assert!(
-        matches!(error, Error::Image(image::Error::NotFound { .. })),
+        matches!(error, Error::Image(ImageError::NotFound { .. })),
         "{error}"
     );
 
@@ -148,7 +139,7 @@ fn an_image_of_a_registry_is_the_image_that_was_pushed() {
     assert!(block_on(eif_build::measure(&pinned, &bundle(), &options)).is_ok());
     let error = block_on(eif_build::measure(&unreachable, &bundle(), &options)).unwrap_err();
     assert!(
-        matches!(error, Error::Image(image::Error::Unreachable { .. })),
+        matches!(error, Error::Image(ImageError::Unreachable { .. })),
         "{error}"
     );
 }
@@ -156,7 +147,7 @@ fn an_image_of_a_registry_is_the_image_that_was_pushed() {
 #[test]
 fn a_registry_with_a_password_wants_it() {
     let folder = tempdir().unwrap();
-    example(folder.path());
+    small_image(folder.path());
     let Some(registry) = Registry::start(folder.path(), true) else {
         return;
     };
@@ -174,7 +165,7 @@ fn a_registry_with_a_password_wants_it() {
     ] {
         let error = resolve(wrong).unwrap_err();
         assert!(
-            matches!(error, Error::Image(image::Error::Unauthorized { .. })),
+            matches!(error, Error::Image(ImageError::Unauthorized { .. })),
             "{error}"
         );
     }
@@ -189,67 +180,28 @@ fn a_registry_with_a_password_wants_it() {
 }
 
 /// A registry of one image that wants a token of its own, and may change what it sends.
-fn token_registry(blobs: PathBuf, manifest: String, change: fn(&str, Vec<u8>) -> Vec<u8>) -> ImageRef {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let shared = Arc::new((blobs, manifest, address.clone()));
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let shared = shared.clone();
-            std::thread::spawn(move || answer(stream, &shared.0, &shared.1, &shared.2, change));
+fn token_registry(layout: PathBuf, image: Digest, change: fn(&str, Vec<u8>) -> Vec<u8>) -> ImageRef {
+    let address = serve(move |request, stream| {
+        let path = request.path();
+        if path.starts_with("/token") {
+            reply(stream, "200 OK", &[], br#"{"token":"good"}"#);
+        } else if request.authorization() != Some("Bearer good") {
+            let host = request.header("host").unwrap();
+            ask_for_token(stream, &format!("http://{host}/token"));
+        } else {
+            match content(&layout, path, &image) {
+                Some(body) => reply(stream, "200 OK", &[], &change(path, body)),
+                None => reply(stream, "404 Not Found", &[], b""),
+            }
         }
     });
-    format!("{address}/app:1").parse().unwrap()
-}
-
-fn answer(
-    mut stream: TcpStream,
-    blobs: &Path,
-    manifest: &str,
-    address: &str,
-    change: fn(&str, Vec<u8>) -> Vec<u8>,
-) {
-    let lines: Vec<String> = BufReader::new(stream.try_clone().unwrap())
-        .lines()
-        .map_while(Result::ok)
-        .take_while(|line| !line.is_empty())
-        .collect();
-    let path = lines
-        .first()
-        .and_then(|line| line.split(' ').nth(1))
-        .unwrap_or_default()
-        .to_owned();
-    let authorized = lines
-        .iter()
-        .any(|line| line.eq_ignore_ascii_case("authorization: Bearer good"));
-    let (status, headers, body) = if path.starts_with("/token") {
-        ("200 OK", String::new(), br#"{"token":"good"}"#.to_vec())
-    } else if !authorized {
-        let challenge =
-            format!("www-authenticate: Bearer realm=\"http://{address}/token\",service=\"s\"\r\n");
-        ("401 Unauthorized", challenge, Vec::new())
-    } else {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let name = name.strip_prefix("sha256:").unwrap_or(manifest);
-        match fs::read(blobs.join(name)) {
-            Ok(body) => ("200 OK", String::new(), change(&path, body)),
-            Err(_) => ("404 Not Found", String::new(), Vec::new()),
-        }
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    let _ = stream.write_all(&[head.as_bytes(), &body].concat());
+    image_at(&address)
 }
 
 fn fetch_from(change: fn(&str, Vec<u8>) -> Vec<u8>) -> Result<(), Error> {
-    let folder = tempdir().unwrap();
-    let local = example(folder.path());
+    let (folder, digest) = image();
+    let remote = token_registry(folder.path().join("image"), digest, change).with_digest(digest);
     let options = options(folder.path());
-    let digest = block_on(eif_build::resolve(&local, &options)).unwrap();
-    let remote =
-        token_registry(folder.path().join("image/blobs/sha256"), digest.hex(), change).with_digest(digest);
     let result = block_on(eif_build::measure(&remote, &bundle(), &options)).map(drop);
     let left = fs::read_dir(folder.path().join("cache/blobs/sha256"))
         .into_iter()
