@@ -13,6 +13,14 @@ const CPUS: [u64; 4] = [2, 4, 8, 16];
 const MEMORY_MIB: std::ops::RangeInclusive<u64> = 1024..=16384;
 const MEMORY_MIB_PER_CPU: u64 = 512;
 
+/// The least memory, in MiB, that the web application's shape takes for so many CPUs. It is a choice of the web
+/// application's whatever `cpus` is.
+pub fn least_memory_mib(cpus: u64) -> u64 {
+    cpus.saturating_mul(MEMORY_MIB_PER_CPU)
+        .clamp(*MEMORY_MIB.start(), *MEMORY_MIB.end())
+        .next_power_of_two()
+}
+
 pub(super) fn read(config: &HashMap<String, AttributeValue>, row: &mut Fields<'_>) -> Option<EnclaveRequest> {
     let mut fields = Fields::new("providerConfig", config);
     let image = fields.required("dockerImage", Fields::text);
@@ -24,7 +32,7 @@ pub(super) fn read(config: &HashMap<String, AttributeValue>, row: &mut Fields<'_
         fields.fault("cpuCount", format!("is {found}; write 2, 4, 8 or 16"));
     }
     let memory = fields.required("memoryMiB", Fields::number);
-    check_memory(memory, cpus, &mut fields);
+    check_memory(memory, cpus.filter(|cpus| CPUS.contains(cpus)), &mut fields);
     let instance_type = fields.text("instanceType");
     if instance_type
         .as_deref()
@@ -73,6 +81,7 @@ fn image_fault(image: &str) -> Option<String> {
     })
 }
 
+/// `cpus` is none where the number of CPUs is itself a fault: nothing can be said of memory for it.
 fn check_memory(memory: Option<u64>, cpus: Option<u64>, fields: &mut Fields<'_>) {
     let Some(memory) = memory else { return };
     if !MEMORY_MIB.contains(&memory) || !memory.is_power_of_two() {
@@ -81,10 +90,13 @@ fn check_memory(memory: Option<u64>, cpus: Option<u64>, fields: &mut Fields<'_>)
             format!("is {memory}; write 1024, 2048, 4096, 8192 or 16384"),
         );
     }
-    if let Some(cpus) = cpus.filter(|cpus| memory < cpus.saturating_mul(MEMORY_MIB_PER_CPU)) {
+    if let Some(cpus) = cpus.filter(|cpus| memory < least_memory_mib(*cpus)) {
         fields.fault(
             "memoryMiB",
-            format!("is {memory}; {cpus} CPUs need at least {MEMORY_MIB_PER_CPU} MiB each"),
+            format!(
+                "is {memory}; {cpus} CPUs need at least {}",
+                least_memory_mib(cpus)
+            ),
         );
     }
 }

@@ -6,7 +6,7 @@ use super::{Error, Global};
 use clap::Args;
 use contract::fault::Fault;
 use contract::item::{self, AttributeValue, Item};
-use contract::request::EnclaveRequest;
+use contract::request::{EnclaveRequest, least_memory_mib};
 use contract::row::attribute;
 use contract::{RecordId, Status};
 use serde_json::{Map, Value, json};
@@ -126,9 +126,7 @@ impl Enclave {
             .map(|(name, value)| (name.clone(), json!(value)))
             .collect();
         let ports: Vec<_> = self.port.iter().map(u16::to_string).collect();
-        let memory = self
-            .memory
-            .unwrap_or_else(|| 1024.max(self.cpu.saturating_mul(512)));
+        let memory = self.memory.unwrap_or_else(|| least_memory_mib(self.cpu));
         let now = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
         let mut config = json!({
             "dockerImage": image,
@@ -265,5 +263,22 @@ mod tests {
             matches!(&error, Error::Refused(text) if text.contains("cpuCount") && text.contains("memoryMiB")),
             "{error}"
         );
+    }
+
+    #[test]
+    fn memory_that_was_not_asked_for_is_not_complained_of() {
+        for cpu in ["0", "3", "17", "1000000"] {
+            let error = row(&["--image", "nginx", "--cpu", cpu]).unwrap_err();
+            assert!(
+                matches!(&error, Error::Refused(text) if text.contains("cpuCount") && !text.contains("memoryMiB")),
+                "{cpu}: {error}"
+            );
+        }
+        for (cpu, memory) in [("2", 1024), ("4", 2048), ("8", 4096), ("16", 8192)] {
+            assert_eq!(
+                row(&["--image", "nginx", "--cpu", cpu]).unwrap().memory_mib,
+                memory
+            );
+        }
     }
 }
