@@ -1,9 +1,9 @@
 //! What the pipeline needs of the world besides its tables: images, hosts, someone to tell, a clock.
 
 use crate::pipeline::Error;
-use contract::RecordId;
 use contract::request::{EnclaveRequest, Source};
 use contract::row::Host;
+use contract::{Fault, RecordId};
 use futures_util::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -32,6 +32,12 @@ pub trait Images: Send + Sync {
 
 /// Hosts that run enclaves.
 pub trait Hosts: Send + Sync {
+    /// Whether a host of these can run what `request` asks for, whatever it is built from.
+    ///
+    /// # Errors
+    /// The field that asks for too much, and the limit.
+    fn check(&self, request: &EnclaveRequest) -> Result<(), Fault>;
+
     /// A host for a row. Asked again for the same row, it answers the same host.
     ///
     /// # Errors

@@ -12,12 +12,13 @@ pub(crate) const DEPLOYING: [Status; 2] = [Status::Deploying, Status::Resuming];
 /// `statusReason`; a row that is DEPLOYING or RESUMING already stays so.
 ///
 /// # Errors
-/// [`Error::Final`] with every fault of the request.
+/// [`Error::Final`] with every fault of the request, or with what no host can give.
 pub async fn validate(pipeline: &Pipeline, id: &RecordId, generation: u64) -> Result<Step, Error> {
     let from = [Status::PendingDeploy, Status::Deploying, Status::Resuming];
     pipeline
         .change(id, generation, &from, |row| {
             let request = request(pipeline, row)?;
+            pipeline.hosts.check(&request)?;
             if row.status != Status::PendingDeploy {
                 return Ok(None);
             }

@@ -4,9 +4,9 @@ use super::Error as LocalError;
 use super::state::{StateDir, write_atomically};
 use crate::pipeline::Error;
 use crate::ports::Hosts;
-use contract::RecordId;
-use contract::request::EnclaveRequest;
+use contract::request::{EnclaveRequest, MOST_EMULATED_CPUS};
 use contract::row::Host;
+use contract::{Fault, RecordId};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -22,6 +22,18 @@ pub(super) struct ThisMachine {
 }
 
 impl Hosts for ThisMachine {
+    fn check(&self, request: &EnclaveRequest) -> Result<(), Fault> {
+        if request.cpus <= MOST_EMULATED_CPUS {
+            return Ok(());
+        }
+        let problem = format!(
+            "is {}; an emulated enclave has at most {MOST_EMULATED_CPUS} CPUs",
+            request.cpus
+        );
+        // The web application's shape has no such choice.
+        Err(Fault::new("configuration.cpu_count", problem))
+    }
+
     fn provide<'a>(&'a self, _: &'a RecordId, _: &'a EnclaveRequest) -> BoxFuture<'a, Result<Host, Error>> {
         let host = Host {
             instance_id: self.instance_id.clone(),
@@ -80,4 +92,28 @@ pub(super) fn configure(
     let text = toml::to_string(&config)
         .map_err(|error| LocalError::file("write", &path)(std::io::Error::other(error)))?;
     write_atomically(&path, text.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpus_that_the_emulator_cannot_give_are_named() {
+        let machine = ThisMachine {
+            instance_id: "i-0123456789abcdef0".into(),
+        };
+        let check = |cpus: u32| {
+            let row = format!(
+                r#"{{"id": "a", "status": "PENDING_DEPLOY",
+                    "configuration": {{"cpu_count": {cpus}, "memory_mib": 1024, "eif_path": "file:/a.eif"}}}}"#
+            );
+            let item = contract::item::read(&row).unwrap();
+            machine.check(&EnclaveRequest::read(&item, "us-west-2").unwrap())
+        };
+        assert_eq!(check(32), Ok(()));
+        let fault = check(33).unwrap_err();
+        assert_eq!(fault.field, "configuration.cpu_count");
+        assert!(fault.problem.contains("at most 32"), "{fault}");
+    }
 }

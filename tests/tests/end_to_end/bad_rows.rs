@@ -86,6 +86,18 @@ fn memory_that_cannot_hold_four_times_the_eif_names_what_can() {
 }
 
 #[test]
+fn cpus_that_no_host_has_are_refused_before_anything_is_fetched() {
+    let local = Local::up();
+    for (cpus, fault) in [(33, "configuration.cpu_count: is 33"), (32, "/nowhere.eif")] {
+        let id = format!("cpus-{cpus}");
+        let mut row = plain_row(&id, "file:/nowhere.eif");
+        row["configuration"]["cpu_count"] = json!(cpus);
+        local.put(&row);
+        says(&local.reason_of_failure(&id), &[fault]);
+    }
+}
+
+#[test]
 fn every_fault_of_a_row_is_listed_at_once_in_both_shapes() {
     let local = Local::up();
     let mut web = web_row("web", "file:/etc/passwd");

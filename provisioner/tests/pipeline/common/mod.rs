@@ -5,11 +5,11 @@ mod host;
 pub use host::{Enclave, Launch, healthy, now_ms, report};
 
 use attestation::Root;
-use contract::RecordId;
 use contract::item::{self, AttributeValue, Item};
 use contract::report::Report;
 use contract::request::{EnclaveRequest, Source};
 use contract::row::{Host, Row};
+use contract::{Fault, RecordId};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use nsm::development::Authority;
@@ -79,6 +79,10 @@ pub struct OneHost {
 }
 
 impl Hosts for OneHost {
+    fn check(&self, _: &EnclaveRequest) -> Result<(), Fault> {
+        Ok(())
+    }
+
     fn provide<'a>(&'a self, _: &'a RecordId, _: &'a EnclaveRequest) -> BoxFuture<'a, Result<Host, Error>> {
         async {
             run(&self.hook).await;
