@@ -31,6 +31,12 @@ impl RecordId {
     }
 }
 
+impl AsRef<str> for RecordId {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl fmt::Display for RecordId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -2,8 +2,10 @@
 
 use crate::pipeline::{Error, Pipeline, Step, reason, value};
 use crate::verify::is_proven;
+use contract::fault::describe;
+use contract::item::{AttributeValue, Item};
 use contract::row::{Attestation, AttestationState, Row, attribute};
-use contract::{RecordId, Status};
+use contract::{Fault, RecordId, Status};
 use store::{Change, Guard, Outcome};
 
 /// Takes the row to FAILED, if it is still in `generation` and in one of the statuses `from`: what a client asks for
@@ -24,18 +26,23 @@ pub async fn fail(
     Ok(step)
 }
 
-/// Takes a row that cannot be read to FAILED, if it still is what `guard` says.
-pub(crate) async fn unreadable(pipeline: &Pipeline, id: &str, guard: &Guard, why: &str) -> Result<(), Error> {
+/// Takes a row that does not read to FAILED, if it still is `item`. `id` is its key, which may be no [`RecordId`].
+pub(crate) async fn unreadable(
+    pipeline: &Pipeline,
+    id: &str,
+    item: &Item,
+    faults: &[Fault],
+) -> Result<(), Error> {
+    let failed = AttributeValue::S(Status::Failed.to_string());
+    if item.get(attribute::STATUS) == Some(&failed) {
+        return Ok(());
+    }
+    let why = reason(&describe(faults));
     let change = pipeline
         .to_status(Status::Failed)
-        .text(attribute::STATUS_REASON, reason(why));
-    match pipeline.rows.update(id, guard, &change).await? {
-        Outcome::Applied { .. } => pipeline.notifier.failed(id, &reason(why)),
-        Outcome::Lost => tracing::warn!(
-            id,
-            why,
-            "the row cannot be read, and has changed or has a revision that is none"
-        ),
+        .text(attribute::STATUS_REASON, why.clone());
+    if let Outcome::Applied { .. } = pipeline.rows.update(id, &Guard::of(item), &change).await? {
+        pipeline.notifier.failed(id, &why);
     }
     Ok(())
 }

@@ -1,12 +1,12 @@
 //! The monitor, once a minute: fresh challenges, evidence gone STALE, rows that wait for what does not come, and the
 //! stored evidence verified once more. It asks the index by status and never scans.
 
-use crate::fail::failure;
+use crate::fail::{self, failure};
 use crate::pipeline::{Error, Pipeline, value};
 use crate::place::challenge;
 use crate::verify::{MAX_AGE, is_proven, refusal_of, stored, verified_at};
 use contract::row::{Attestation, AttestationState, Expected, Row, attribute};
-use contract::{RecordId, Status, status};
+use contract::{Status, status};
 use std::time::Duration;
 use store::Change;
 
@@ -34,12 +34,13 @@ pub async fn monitor(pipeline: &Pipeline) -> Result<Vec<(String, Error)>, Error>
 
 /// One write at most; a row that changes meanwhile is looked after the next time.
 async fn look_after(pipeline: &Pipeline, id: &str) -> Result<(), Error> {
-    // An id that is none is the trigger's to fail.
-    let Ok(id) = RecordId::parse(id) else {
+    let Some(item) = pipeline.rows.get(id).await? else {
         return Ok(());
     };
-    let Some(row) = pipeline.rows.get(&id).await?.map(Row::read).transpose()? else {
-        return Ok(());
+    let row = match Row::read(item.clone()) {
+        Ok(row) => row,
+        // No step can go on with it, and no report will move it.
+        Err(faults) => return fail::unreadable(pipeline, id, &item, &faults).await,
     };
     let (change, failure) = match row.status {
         Status::Deployed => running(pipeline, &row)?,
@@ -52,7 +53,7 @@ async fn look_after(pipeline: &Pipeline, id: &str) -> Result<(), Error> {
     if pipeline.write(&row, &change).await?
         && let Some(why) = failure
     {
-        pipeline.notifier.failed(id.as_str(), &why);
+        pipeline.notifier.failed(id, &why);
     }
     Ok(())
 }

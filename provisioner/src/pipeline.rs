@@ -129,7 +129,10 @@ impl Pipeline {
 
     /// Makes `change` if the row still is `row`; whether it was made.
     pub async fn write(&self, row: &Row, change: &Change) -> Result<bool, Error> {
-        let outcome = self.rows.update(row.id.as_str(), &Guard::of(row), change).await?;
+        let outcome = self
+            .rows
+            .update(row.id.as_str(), &Guard::of(&row.item), change)
+            .await?;
         Ok(matches!(outcome, Outcome::Applied { .. }))
     }
 

@@ -7,12 +7,11 @@
 use crate::fail;
 use crate::pipeline::{Error, Pipeline, key, value};
 use crate::workflow::Execution;
-use contract::fault::{Fault, describe};
 use contract::item::{AttributeValue, Item};
 use contract::row::{Row, Trigger, attribute};
-use contract::{RecordId, Status};
+use contract::{Fault, Status};
 use std::cmp::Ordering;
-use store::{Change, Guard};
+use store::Change;
 
 /// How often a lost write is decided anew.
 const MOST_TRIES: usize = 16;
@@ -36,14 +35,34 @@ pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execu
     let Some((id, status)) = record.entered() else {
         return Ok(None);
     };
-    match RecordId::parse(id) {
-        Ok(id) => take_up(pipeline, record, &id, status).await,
-        Err(bad) => {
-            let faults = [Fault::new(attribute::ID, bad.to_string())];
-            refuse(pipeline, id, record.new.as_ref(), &faults).await?;
-            Ok(None)
+    for _ in 0..MOST_TRIES {
+        let Some(item) = pipeline.rows.get(id).await? else {
+            return Ok(None);
+        };
+        let row = match Row::read(item.clone()) {
+            Ok(row) => row,
+            Err(faults) => {
+                fail::unreadable(pipeline, id, &item, &faults).await?;
+                return Ok(None);
+            }
+        };
+        match decide(record, status, &row) {
+            Decision::Nothing => return Ok(None),
+            Decision::Again => return Ok(execution(&row, row.generation, status)),
+            Decision::Raise(generation) => {
+                let change = raised(pipeline, record, generation)?;
+                if pipeline.write(&row, &change).await? {
+                    return Ok(execution(&row, generation, status));
+                }
+            }
+            Decision::Exhausted => {
+                let fault = Fault::new(attribute::GENERATION, "cannot be raised any further: remove it");
+                fail::unreadable(pipeline, id, &item, &[fault]).await?;
+                return Ok(None);
+            }
         }
     }
+    Err(Error::Contended(id.to_owned()))
 }
 
 impl Record {
@@ -70,50 +89,9 @@ impl Record {
     }
 }
 
-async fn take_up(
-    pipeline: &Pipeline,
-    record: &Record,
-    id: &RecordId,
-    status: &str,
-) -> Result<Option<Execution>, Error> {
-    for _ in 0..MOST_TRIES {
-        let Some(item) = pipeline.rows.get(id).await? else {
-            return Ok(None);
-        };
-        let row = match Row::read(item.clone()) {
-            Ok(row) => row,
-            Err(faults) => {
-                refuse(pipeline, id.as_str(), Some(&item), &faults).await?;
-                return Ok(None);
-            }
-        };
-        match decide(record, status, &row) {
-            Decision::Nothing => return Ok(None),
-            Decision::Again => return Ok(execution(id, row.generation, status)),
-            Decision::Raise(generation) => {
-                if pipeline
-                    .write(&row, &raised(pipeline, record, generation)?)
-                    .await?
-                {
-                    return Ok(execution(id, generation, status));
-                }
-            }
-            Decision::Exhausted => {
-                let faults = [Fault::new(
-                    attribute::GENERATION,
-                    "cannot be raised any further: remove it",
-                )];
-                refuse(pipeline, id.as_str(), Some(&item), &faults).await?;
-                return Ok(None);
-            }
-        }
-    }
-    Err(Error::Contended(id.to_string()))
-}
-
 /// The execution for the record's own status: the row may have moved on meanwhile, which is for its steps to find out.
-fn execution(id: &RecordId, generation: u64, status: &str) -> Option<Execution> {
-    Execution::new(id, generation, Status::parse(status).ok()?)
+fn execution(row: &Row, generation: u64, status: &str) -> Option<Execution> {
+    Execution::new(&row.id, generation, Status::parse(status).ok()?)
 }
 
 /// What a record that enters `status` means for the row as it stands.
@@ -159,23 +137,6 @@ fn raised(pipeline: &Pipeline, record: &Record, generation: u64) -> Result<Chang
         .set(attribute::TRIGGER, value(&trigger)?)
         .number(attribute::STATUS_SINCE, pipeline.now_ms())
         .remove(attribute::STATUS_REASON))
-}
-
-/// FAILED with all faults, if the row is still as it was seen. A row that changed since comes with its own record.
-async fn refuse(pipeline: &Pipeline, id: &str, seen: Option<&Item>, faults: &[Fault]) -> Result<(), Error> {
-    let reason = describe(faults);
-    let Some(status) = seen.and_then(|item| text(item, attribute::STATUS)) else {
-        return Ok(());
-    };
-    let revision = match seen.and_then(|item| item.get(attribute::REVISION)) {
-        Some(AttributeValue::N(digits)) => digits.parse().ok(),
-        _ => None,
-    };
-    let guard = Guard {
-        status: status.to_owned(),
-        revision,
-    };
-    fail::unreadable(pipeline, id, &guard, &reason).await
 }
 
 fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {

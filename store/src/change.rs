@@ -1,25 +1,33 @@
 //! A conditional change of a row.
 
-use contract::item::AttributeValue;
-use contract::row::{Row, attribute};
+use contract::item::{AttributeValue, Item};
+use contract::row::attribute;
 use std::collections::BTreeMap;
 
-/// The row that a change was worked out from. The write counts only if the row still is that.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The row that a change was worked out from, known by its status and revision as they stand in it. A client may have
+/// written anything there, so anything is compared. The write counts only if the row still has both.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Guard {
-    /// Its status, as text: an unknown one too.
-    pub status: String,
-    /// Its revision; absent: the pipeline never wrote it.
-    pub revision: Option<u64>,
+    pub(crate) status: Option<AttributeValue>,
+    pub(crate) revision: Option<AttributeValue>,
 }
 
 impl Guard {
-    /// The guard of `row`.
-    pub fn of(row: &Row) -> Self {
+    /// The guard of the row `item`.
+    pub fn of(item: &Item) -> Self {
         Self {
-            status: row.status.to_string(),
-            revision: row.revision,
+            status: item.get(attribute::STATUS).cloned(),
+            revision: item.get(attribute::REVISION).cloned(),
         }
+    }
+
+    /// The revision after a write: 1 where there is none, or none that is a number.
+    pub(crate) fn next_revision(&self) -> u64 {
+        let revision = match &self.revision {
+            Some(AttributeValue::N(digits)) => digits.parse().unwrap_or(0),
+            _ => 0_u64,
+        };
+        revision.saturating_add(1)
     }
 }
 

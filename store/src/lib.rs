@@ -5,6 +5,7 @@
 mod change;
 mod connection;
 mod error;
+mod item;
 pub mod objects;
 mod reports;
 mod rows;

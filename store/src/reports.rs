@@ -1,12 +1,11 @@
 //! The table that hosts write: their word on each row that is assigned to them.
 
 use crate::error::Error;
+use crate::item::get;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue as SdkValue;
 use contract::RecordId;
 use contract::item::Item;
 use contract::report::Report;
-use contract::row::attribute;
 
 /// The reports, the last one for each row.
 #[derive(Debug, Clone)]
@@ -41,15 +40,6 @@ impl Reports {
 
     /// The last report on a row, as it stands: nobody has read it yet ([`Report::read`] does, strictly).
     pub async fn get(&self, id: &RecordId) -> Result<Option<Item>, Error> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(attribute::ID, SdkValue::S(id.to_string()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(Error::service(format!("get report {id} of table {}", self.table)))?;
-        Ok(answer.item.map(Item::from))
+        get(&self.client, &self.table, id.as_str()).await
     }
 }

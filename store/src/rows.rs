@@ -2,6 +2,7 @@
 
 use crate::change::{Change, Guard, Outcome};
 use crate::error::Error;
+use crate::item::get;
 use crate::schema::{HOST_INDEX, STATUS_INDEX};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
@@ -32,18 +33,9 @@ impl Rows {
         }
     }
 
-    /// One row, as of now (a consistent read).
-    pub async fn get(&self, id: &RecordId) -> Result<Option<Item>, Error> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .key(attribute::ID, SdkValue::S(id.to_string()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(Error::service(format!("get row {id} of table {}", self.table)))?;
-        Ok(answer.item.map(Item::from))
+    /// One row, as of now. `id` is the key as it stands in the table, which may be no [`RecordId`].
+    pub async fn get(&self, id: impl AsRef<str>) -> Result<Option<Item>, Error> {
+        get(&self.client, &self.table, id.as_ref()).await
     }
 
     /// Writes a client's new row. It may take the place of a row that has ended (DESTROYED or FAILED), whose
@@ -116,7 +108,7 @@ impl Rows {
     /// The pipeline's write: makes `change` if the row still is what `guard` says, and raises the revision.
     /// `id` is the key as it stands in the table, which may be no [`RecordId`].
     pub async fn update(&self, id: &str, guard: &Guard, change: &Change) -> Result<Outcome, Error> {
-        let revision = guard.revision.unwrap_or(0).saturating_add(1);
+        let revision = guard.next_revision();
         let expression = change.expression(revision, now());
         let mut call = self
             .client
@@ -124,22 +116,30 @@ impl Rows {
             .table_name(&self.table)
             .key(attribute::ID, SdkValue::S(id.to_owned()))
             .update_expression(expression.text)
+            .expression_attribute_names("#id", attribute::ID)
             .expression_attribute_names("#status", attribute::STATUS)
-            .expression_attribute_names("#revision", attribute::REVISION)
-            .expression_attribute_values(":was", SdkValue::S(guard.status.clone()));
+            .expression_attribute_names("#revision", attribute::REVISION);
         for (name, attribute) in expression.names {
             call = call.expression_attribute_names(name, attribute);
         }
         for (name, value) in expression.values {
             call = call.expression_attribute_values(name, SdkValue::from(value));
         }
-        let call = match guard.revision {
-            Some(was) => call
-                .condition_expression("#status = :was AND #revision = :revision")
-                .expression_attribute_values(":revision", SdkValue::N(was.to_string())),
-            None => call.condition_expression("#status = :was AND attribute_not_exists(#revision)"),
-        };
-        let answer = call.send().await;
+        // Without the first a row that is gone would be made anew.
+        let mut condition = "attribute_exists(#id)".to_owned();
+        for (name, place, was) in [
+            ("#status", ":status", &guard.status),
+            ("#revision", ":revision", &guard.revision),
+        ] {
+            match was {
+                Some(was) => {
+                    condition += &format!(" AND {name} = {place}");
+                    call = call.expression_attribute_values(place, SdkValue::from(was.clone()));
+                }
+                None => condition += &format!(" AND attribute_not_exists({name})"),
+            }
+        }
+        let answer = call.condition_expression(condition).send().await;
         outcome(answer.map(|_| Outcome::Applied { revision }), || {
             format!("update row {id:?} of table {}", self.table)
         })

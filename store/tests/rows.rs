@@ -1,12 +1,13 @@
 //! The rows against the embedded DynamoDB.
 #![allow(clippy::unwrap_used)]
 
+use aws_sdk_dynamodb::Client;
 use contract::item::{self, AttributeValue};
 use contract::row::{Row, attribute};
 use contract::{RecordId, Status};
-use store::{Change, Connection, Guard, Outcome, Reports, Rows, Tables};
+use store::{Change, Connection, Guard, Outcome, Rows, Tables};
 
-async fn rows() -> (Rows, Reports) {
+async fn rows() -> (Rows, Client) {
     let database = dynoxide::Database::memory().unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -24,10 +25,7 @@ async fn rows() -> (Rows, Reports) {
     let tables = Tables::default();
     store::schema::create(&client, &tables).await.unwrap();
     store::schema::create(&client, &tables).await.unwrap();
-    (
-        Rows::new(client.clone(), tables.rows),
-        Reports::new(client, tables.reports),
-    )
+    (Rows::new(client.clone(), tables.rows), client)
 }
 
 fn id() -> RecordId {
@@ -52,7 +50,7 @@ async fn a_write_counts_only_on_the_row_it_was_worked_out_from() {
     let change = Change::new()
         .text(attribute::STATUS, "DEPLOYING")
         .number(attribute::GENERATION, 1);
-    let guard = Guard::of(&row);
+    let guard = Guard::of(&row.item);
     assert_eq!(
         rows.update("a", &guard, &change).await.unwrap(),
         Outcome::Applied { revision: 1 }
@@ -72,7 +70,7 @@ async fn a_write_counts_only_on_the_row_it_was_worked_out_from() {
         .unwrap();
     let late = Change::new().text(attribute::STATUS, "DEPLOYED");
     assert_eq!(
-        rows.update("a", &Guard::of(&row), &late).await.unwrap(),
+        rows.update("a", &Guard::of(&row.item), &late).await.unwrap(),
         Outcome::Lost
     );
     assert_eq!(
@@ -93,10 +91,7 @@ async fn an_ended_row_is_taken_over_with_its_generation() {
         .number(attribute::GENERATION, 3);
     rows.update(
         "a",
-        &Guard {
-            status: "PENDING_DEPLOY".into(),
-            revision: None,
-        },
+        &Guard::of(&item::read(r#"{"status": "PENDING_DEPLOY"}"#).unwrap()),
         &change,
     )
     .await
@@ -110,6 +105,31 @@ async fn an_ended_row_is_taken_over_with_its_generation() {
         (row.status, row.generation, row.revision),
         (Status::PendingDeploy, 3, Some(1))
     );
+}
+
+#[tokio::test]
+async fn a_write_counts_over_any_revision_and_makes_no_row_that_is_gone() {
+    let (rows, client) = rows().await;
+    for (id, revision) in [("a", r#""x""#), ("b", "1.5"), ("c", "{}"), ("d", "null")] {
+        let row = format!(r#"{{"id": "{id}", "status": "PAUSED", "revision": {revision}}}"#);
+        let seen = item::read(&row).unwrap();
+        let put = client
+            .put_item()
+            .table_name("enclaves")
+            .set_item(Some(seen.clone().into()));
+        put.send().await.unwrap();
+        let failed = Change::new().text(attribute::STATUS, "FAILED");
+        let guard = Guard::of(&seen);
+        let written = rows.update(id, &guard, &failed).await.unwrap();
+        assert_eq!(written, Outcome::Applied { revision: 1 }, "{revision}");
+        assert_eq!(rows.update(id, &guard, &failed).await.unwrap(), Outcome::Lost);
+        let gone = rows.update("gone", &guard, &failed).await.unwrap();
+        assert_eq!(gone, Outcome::Lost);
+    }
+    let nothing = Guard::of(&item::read("{}").unwrap());
+    let lost = rows.update("gone", &nothing, &Change::new()).await.unwrap();
+    assert_eq!(lost, Outcome::Lost);
+    assert_eq!(rows.get("gone").await.unwrap(), None);
 }
 
 #[tokio::test]

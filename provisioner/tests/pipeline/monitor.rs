@@ -203,3 +203,26 @@ async fn a_deployed_row_without_good_evidence_of_its_time_fails() {
     }
     assert_eq!(world.told.0.lock().unwrap().len(), forged.len());
 }
+
+/// What a client may write over a row whose request was taken up long ago: no record of it asks for anything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_does_not_read_any_more_fails() {
+    let world = World::new().await;
+    world.assigned("waiting").await;
+    world.set("waiting", r#"{"revision": "x"}"#).await;
+    world.deployed("running").await;
+    world.set("running", r#"{"expected": 3}"#).await;
+    world
+        .put(item::read(r#"{"id": "no/id", "status": "PENDING_DEPLOY", "revision": []}"#).unwrap())
+        .await;
+    world.records();
+    for _ in 0..2 {
+        look(&world).await;
+    }
+    for (id, field) in [("waiting", "revision"), ("running", "expected"), ("no/id", "id")] {
+        assert_eq!(world.status(id).await, "FAILED", "{id}");
+        let reason = world.reason(id).await;
+        assert!(reason.contains(field), "{id}: {reason}");
+    }
+    assert_eq!(world.told.0.lock().unwrap().len(), 3);
+}

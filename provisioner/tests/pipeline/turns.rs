@@ -270,6 +270,34 @@ async fn rows_that_are_none_fail_where_they_stand() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_revision_that_is_none_fails_the_row_and_is_mended_by_it() {
+    let world = World::new().await;
+    for (id, revision) in [
+        ("text", AttributeValue::S("x".into())),
+        ("fraction", AttributeValue::N("1.5".into())),
+        ("negative", AttributeValue::N("-1".into())),
+        ("huge", AttributeValue::N("1e30".into())),
+        ("list", AttributeValue::L(vec![AttributeValue::Bool(true)])),
+        ("null", AttributeValue::Null(true)),
+        ("no/id", AttributeValue::S("x".into())),
+    ] {
+        let mut row = web_row(id).into_inner();
+        row.insert("revision".into(), revision.clone());
+        world.put(row.into()).await;
+        world.turn().await;
+        if revision != AttributeValue::Null(true) {
+            assert_eq!(world.status(id).await, "FAILED", "{id}");
+            let reason = world.reason(id).await;
+            assert!(reason.contains("revision"), "{id}: {reason}");
+            world.set_status(id, "PENDING_DEPLOY").await;
+            world.turn().await;
+        }
+        let mended = if id == "no/id" { "FAILED" } else { "DEPLOYING" };
+        assert_eq!(world.status(id).await, mended, "{id}: {}", world.reason(id).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn warnings_stand_in_the_reason() {
     let world = World::new().await;
     let config = [
