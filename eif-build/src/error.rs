@@ -54,6 +54,7 @@ impl Error {
                     | image::Error::Registry { .. }
                     | image::Error::Timeout { .. }
                     | image::Error::Credentials { .. }
+                    | image::Error::InUse { .. }
                     | image::Error::File { .. }
             ),
             Self::Rootfs(error) => !matches!(error, rootfs::Error::Io(_)),

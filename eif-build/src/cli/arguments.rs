@@ -37,6 +37,9 @@ pub(super) enum Command {
     /// Make and list bundles: kernel, command line and boot ramdisk with the agent
     #[command(subcommand)]
     Bundle(BundleCommand),
+    /// List and remove what was fetched of registries
+    #[command(subcommand)]
+    Cache(CacheCommand),
 }
 
 #[derive(Args)]
@@ -96,9 +99,18 @@ pub(super) struct Folders {
     pub(super) bundle: Option<String>,
     #[command(flatten)]
     pub(super) store: StoreFolder,
+    #[command(flatten)]
+    pub(super) cache: CacheFolder,
+}
+
+#[derive(Args)]
+pub(super) struct CacheFolder {
     /// Where fetched images are kept [default: `treza` in $XDG_CACHE_HOME or ~/.cache]
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// How many MiB of them are kept; what was used least recently goes first
+    #[arg(long, value_name = "MIB", default_value_t = Cache::DEFAULT_LIMIT >> 20)]
+    cache_limit: u64,
 }
 
 #[derive(Args)]
@@ -144,6 +156,16 @@ pub(super) enum BundleCommand {
     Create(BundleCreate),
     /// List the store's bundles
     List(StoreFolder),
+}
+
+#[derive(Subcommand)]
+pub(super) enum CacheCommand {
+    /// List the cached blobs, that which was used least recently first
+    List(CacheFolder),
+    /// Remove what was used least recently, until the rest is within the limit
+    Prune(CacheFolder),
+    /// Remove everything
+    Clear(CacheFolder),
 }
 
 #[derive(Args)]
@@ -199,22 +221,28 @@ impl StoreFolder {
     }
 }
 
-impl Folders {
-    pub(super) fn options(&self) -> Options {
+impl CacheFolder {
+    pub(super) fn open(&self) -> Cache {
         let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
         let base = || {
             std::env::var_os("XDG_CACHE_HOME")
                 .map(PathBuf::from)
                 .or_else(home)
         };
-        let cache = self
+        let folder = self
             .cache
             .clone()
             .or_else(|| Some(base()?.join("treza")))
             .unwrap_or_else(|| ".treza-cache".into());
+        Cache::new(folder).with_limit(self.cache_limit.saturating_mul(1 << 20))
+    }
+}
+
+impl Folders {
+    pub(super) fn options(&self) -> Options {
         Options {
             credentials: Credentials::docker_default(),
-            ..Options::new(Cache::new(cache))
+            ..Options::new(self.cache.open())
         }
     }
 

@@ -5,7 +5,7 @@ use eif_build::{Error, Labels, eif, eif::Signer};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    arguments::{Arguments, Build, BundleCommand, BundleCreate, Command, Source},
+    arguments::{Arguments, Build, BundleCommand, BundleCreate, CacheCommand, Command, Source},
     print::{self, Printed},
     progress,
 };
@@ -36,6 +36,11 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Error> {
             let store = folder.open();
             print::bundles(&store.list()?, store.default_digest().ok())
         }
+        Command::Cache(command) => match command {
+            CacheCommand::List(folder) => print::cached(&folder.open().blobs()?),
+            CacheCommand::Prune(folder) => print::removed(&folder.open().prune()?),
+            CacheCommand::Clear(folder) => print::removed(&folder.open().with_limit(0).prune()?),
+        },
     };
     printed.show(arguments.json);
     Ok(())

@@ -4,6 +4,7 @@ use eif_build::{
     bundle::Bundle,
     digest::Digest,
     eif::{Certificate, Pcrs},
+    image::Blob,
 };
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -137,6 +138,32 @@ pub(super) fn bundles(digests: &[Digest], default: Option<Digest>) -> Printed {
     Printed {
         json: json!({ "Bundles": digests, "Default": default }),
         text: digests.iter().map(line).collect(),
+    }
+}
+
+/// What is in the cache.
+pub(super) fn cached(blobs: &[Blob]) -> Printed {
+    let used = |blob: &Blob| {
+        let used = OffsetDateTime::from(blob.used).replace_nanosecond(0).ok();
+        used.and_then(|used| used.format(&Rfc3339).ok())
+            .unwrap_or_default()
+    };
+    let line = |blob: &Blob| format!("{}  {:>12}  {}\n", blob.digest, blob.size, used(blob));
+    let entry = |blob: &Blob| json!({ "Digest": blob.digest, "Size": blob.size, "Used": used(blob) });
+    let total = Blob::total(blobs);
+    Printed {
+        json: json!({ "Blobs": blobs.iter().map(entry).collect::<Vec<_>>(), "Size": total }),
+        text: blobs.iter().map(line).collect::<String>()
+            + &format!("{total} bytes in {} blobs\n", blobs.len()),
+    }
+}
+
+/// What was removed from the cache.
+pub(super) fn removed(blobs: &[Blob]) -> Printed {
+    let (count, total) = (blobs.len(), Blob::total(blobs));
+    Printed {
+        json: json!({ "Removed": count, "Size": total }),
+        text: format!("removed {total} bytes in {count} blobs\n"),
     }
 }
 

@@ -54,6 +54,7 @@ pub(super) fn open(path: &Path, image: &ImageRef, limits: &Limits) -> Result<Ima
         digest,
         config,
         layers,
+        in_use: None,
     })
 }
 

@@ -68,6 +68,7 @@ impl Layout<'_> {
             digest,
             config,
             layers,
+            in_use: None,
         })
     }
 

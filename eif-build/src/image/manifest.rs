@@ -136,6 +136,11 @@ impl Manifest {
         Ok(Self { config, layers })
     }
 
+    /// Everything that it names.
+    pub(super) fn blobs(&self) -> Vec<&Descriptor> {
+        std::iter::once(&self.config).chain(&self.layers).collect()
+    }
+
     /// Refuses an image that is larger than allowed, before anything of it is fetched.
     pub(super) fn check_limits(&self, limits: &Limits) -> Result<(), Error> {
         let bytes = self

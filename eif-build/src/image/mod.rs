@@ -12,13 +12,13 @@ mod manifest;
 mod reference;
 mod registry;
 
-pub use cache::Cache;
+pub use cache::{Blob, Cache, InUse};
 pub use credentials::Credentials;
 pub use files::FileRange;
 pub use manifest::{Config, Descriptor, Document, ImageConfig, Manifest};
 pub use reference::{ImageRef, Location};
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use crate::{Options, digest::Digest};
 
@@ -31,6 +31,8 @@ pub struct Image {
     pub config: ImageConfig,
     /// Its layers, lowest first.
     pub layers: Vec<Layer>,
+    /// Keeps the layers in the cache, if they are there.
+    pub in_use: Option<Arc<InUse>>,
 }
 
 /// A layer on this machine.
@@ -128,6 +130,12 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
+    },
+    /// The cache is in use.
+    #[error("{}: an image of this cache is being fetched or built; try again when that is done", path.display())]
+    InUse {
+        /// The cache's folder.
+        path: PathBuf,
     },
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]

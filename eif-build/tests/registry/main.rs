@@ -1,5 +1,6 @@
 //! Registries: Debian's docker-registry, open and with a password; one that hands out tokens and lies; and worse.
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests may fail.
+mod cache;
 #[path = "../common/mod.rs"]
 mod common;
 mod credentials;

@@ -3,7 +3,7 @@ mod auth;
 mod problem;
 mod session;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use oci_spec::distribution::Reference;
@@ -65,6 +65,7 @@ impl<'a> Client<'a> {
     async fn fetch(&self) -> Result<Image, Error> {
         let (digest, manifest) = self.manifest().await?;
         manifest.check_limits(&self.options.limits)?;
+        let in_use = self.options.cache.enter(digest, &manifest.blobs())?;
         let json = self.blob(&manifest.config).await?.read(MAX_CONFIG)?;
         check("the image's configuration", &json, &manifest.config.digest)?;
         let config = ImageConfig::parse(&json)?;
@@ -80,6 +81,7 @@ impl<'a> Client<'a> {
             digest,
             config,
             layers,
+            in_use: Some(Arc::new(in_use)),
         })
     }
 

@@ -1,4 +1,8 @@
 //! The cache of fetched blobs: `blobs/sha256/<hex>`, each written whole or not at all.
+mod room;
+
+pub use room::{Blob, InUse};
+
 use std::{
     fs, io,
     io::Write,
@@ -11,18 +15,33 @@ use futures_util::{Stream, StreamExt};
 use super::{Error, FileRange};
 use crate::digest::{Digest, Hasher};
 
+/// How the names of unfinished blobs begin.
+const TEMPORARY: &str = ".new-";
+
 /// A folder of blobs that are named by their digests. Several programs may use it at once.
 #[derive(Debug, Clone)]
 pub struct Cache {
     folder: PathBuf,
+    limit: u64,
 }
 
 impl Cache {
-    /// The cache in `folder`, which is made when something is put into it.
+    /// As many bytes are kept unless another limit is set: some dozens of images.
+    pub const DEFAULT_LIMIT: u64 = 10 << 30;
+
+    /// The cache in `folder`, which is made when something is put into it. It keeps at most
+    /// [`Cache::DEFAULT_LIMIT`] bytes.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
+            limit: Self::DEFAULT_LIMIT,
         }
+    }
+
+    /// The same cache, kept at `limit` bytes: room is made before an image is fetched, unless another image is in use. An
+    /// image that is larger is still fetched.
+    pub fn with_limit(self, limit: u64) -> Self {
+        Self { limit, ..self }
     }
 
     /// The cache's folder, made if it is missing.
@@ -35,10 +54,14 @@ impl Cache {
     }
 
     /// A blob, if it is here with this size. Who reads it checks its digest.
-    pub(crate) fn get(&self, digest: &Digest, size: u64) -> Option<FileRange> {
+    pub(super) fn get(&self, digest: &Digest, size: u64) -> Option<FileRange> {
         let path = self.path(digest);
         let metadata = path.metadata().ok()?;
-        (metadata.len() == size).then_some(FileRange {
+        if metadata.len() != size {
+            return None;
+        }
+        room::note_use(&path);
+        Some(FileRange {
             path,
             offset: 0,
             size,
@@ -56,6 +79,7 @@ impl Cache {
         }
         .read(limit)
         .ok()?;
+        room::note_use(&self.path(digest));
         (Digest::of(&bytes) == *digest).then_some(bytes)
     }
 
@@ -115,9 +139,9 @@ impl Cache {
     }
 
     fn temporary(&self, digest: &Digest) -> Result<tempfile::NamedTempFile, Error> {
-        let folder = self.folder.join("blobs/sha256");
+        let folder = self.blobs_folder();
         fs::create_dir_all(&folder)
-            .and_then(|()| tempfile::Builder::new().prefix(".new-").tempfile_in(&folder))
+            .and_then(|()| tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&folder))
             .map_err(|source| self.failed(digest, source))
     }
 
@@ -135,6 +159,10 @@ impl Cache {
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
-        self.folder.join("blobs/sha256").join(digest.hex())
+        self.blobs_folder().join(digest.hex())
+    }
+
+    fn blobs_folder(&self) -> PathBuf {
+        self.folder.join("blobs/sha256")
     }
 }
