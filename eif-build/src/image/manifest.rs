@@ -87,10 +87,7 @@ struct RawDocument {
 impl Document {
     /// Reads a manifest or an index.
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
-        let refuse = |problem: String| Error::Malformed {
-            what: "manifest",
-            problem,
-        };
+        let refuse = |problem: String| malformed("manifest", &problem);
         if json.len() as u64 > MAX_MANIFEST {
             return Err(refuse(format!("it is longer than {MAX_MANIFEST} bytes")));
         }
@@ -111,10 +108,7 @@ impl Document {
 
 impl Manifest {
     fn new(config: Descriptor, layers: Vec<Descriptor>) -> Result<Self, Error> {
-        let refuse = |problem: String| Error::Malformed {
-            what: "manifest",
-            problem,
-        };
+        let refuse = |problem: String| malformed("manifest", &problem);
         if !CONFIG_TYPES.contains(&config.media_type.as_str()) {
             return Err(refuse(format!(
                 "{:?} is not a container image's configuration",
@@ -220,15 +214,21 @@ pub struct Config {
 impl ImageConfig {
     /// Reads a configuration; one for another platform is refused.
     pub fn parse(json: &[u8]) -> Result<Self, Error> {
-        let config: Self = serde_json::from_slice(json).map_err(|error| Error::Malformed {
-            what: "configuration",
-            problem: error.to_string(),
-        })?;
+        let config: Self =
+            serde_json::from_slice(json).map_err(|error| malformed("configuration", &error.to_string()))?;
         if config.os != "linux" || config.architecture != "amd64" {
             let platform = format!("{}/{}", config.os, config.architecture);
             return Err(Error::Platform(contract::fault::printable(&platform, 100)));
         }
         Ok(config)
+    }
+}
+
+/// What is wrong may quote the document, which may be long.
+fn malformed(what: &'static str, problem: &str) -> Error {
+    Error::Malformed {
+        what,
+        problem: contract::fault::printable(problem, 300),
     }
 }
 
@@ -301,6 +301,33 @@ mod tests {
             ImageConfig::parse(windows.as_bytes()),
             Err(Error::Platform(_))
         ));
+    }
+
+    #[test]
+    fn what_is_quoted_of_a_document_is_short() {
+        let long = "x\u{1b}".repeat(1 << 16);
+        let (quoted, digest) = (serde_json::to_string(&long).unwrap(), Digest::of(b""));
+        let config = format!(r#"{{"mediaType":{quoted},"digest":"{digest}","size":1}}"#);
+        let layers = config.replace(&quoted, &format!("\"{}\"", CONFIG_TYPES[0]));
+        for json in [
+            quoted.clone(),
+            format!(r#"{{"schemaVersion":{quoted}}}"#),
+            format!(r#"{{"schemaVersion":2,"layers":[],"config":{config}}}"#),
+            format!(r#"{{"schemaVersion":2,"layers":[{config}],"config":{layers}}}"#),
+        ] {
+            let error = Document::parse(json.as_bytes()).unwrap_err().to_string();
+            assert!(
+                error.len() < 500 && !error.contains('\u{1b}'),
+                "{} bytes",
+                error.len()
+            );
+            let error = ImageConfig::parse(json.as_bytes()).unwrap_err().to_string();
+            assert!(
+                error.len() < 500 && !error.contains('\u{1b}'),
+                "{} bytes",
+                error.len()
+            );
+        }
     }
 
     #[test]
