@@ -21,7 +21,7 @@ use crate::{
 /// What no error may say.
 const MARKER: &str = "MARKER-of-the-server";
 
-/// Writes until the client has had enough, 128 MiB at most; counts what was written.
+/// Writes until the client has had enough, 512 MiB at most; counts what was written.
 fn flood(stream: &mut dyn Write, status: &str, sent: &AtomicU64, chunked: bool) {
     let piece = vec![b' '; 1 << 16];
     let (coding, chunk) = match chunked {
@@ -32,7 +32,7 @@ fn flood(stream: &mut dyn Write, status: &str, sent: &AtomicU64, chunked: bool) 
         false => ("connection: close\r\n", piece),
     };
     let mut written = write!(stream, "HTTP/1.1 {status}\r\n{coding}\r\n");
-    while written.is_ok() && sent.load(Ordering::Relaxed) < 128 << 20 {
+    while written.is_ok() && sent.load(Ordering::Relaxed) < 512 << 20 {
         written = stream.write_all(&chunk);
         sent.fetch_add(chunk.len() as u64, Ordering::Relaxed);
     }
@@ -40,8 +40,8 @@ fn flood(stream: &mut dyn Write, status: &str, sent: &AtomicU64, chunked: bool) 
 
 #[test]
 fn endless_answers_are_not_kept() {
-    /// What sockets' buffers may hold beyond the client's own bound.
-    const BUFFERS: u64 = 16 << 20;
+    /// More than sockets' buffers hold beyond the client's own bound, on any machine.
+    const BUFFERS: u64 = 128 << 20;
     let cases = [
         (false, "200 OK", "longer than 4194304 bytes"),
         (false, "500 Oops", "answers 500"),
@@ -66,7 +66,7 @@ fn endless_answers_are_not_kept() {
         let error = anonymous(&address).to_string();
         assert!(error.contains(expected), "{error}");
         let sent = sent.load(Ordering::Relaxed);
-        assert!(sent > 0 && sent < BUFFERS, "{expected}: {sent} bytes were taken");
+        assert!(sent < BUFFERS, "{expected}: {sent} bytes were taken");
     }
 }
 
