@@ -25,5 +25,9 @@ fi
 echo "==> the example program that uses /dev/nsm"
 cargo build --profile agent --target x86_64-unknown-linux-musl -p enclave-agent --example nsm-probe
 
+echo "==> the verifier of documents for wasm32, with cryptography in pure Rust"
+scripts/rust.sh wasm32-unknown-unknown
+cargo build --release --target wasm32-unknown-unknown -p attestation --no-default-features --features rustcrypto
+
 echo "==> every test"
 cargo test --release --workspace

@@ -181,6 +181,9 @@ fn indefinite(field: &str, kind: &str) -> Refusal {
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

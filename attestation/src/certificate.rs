@@ -1,15 +1,14 @@
 //! One certificate of the chain: the rules of its place that path validation does not look at.
 
+use crate::crypto::POINT_LEN;
 use crate::refusal::{Code, Refusal};
 use rustls_pki_types::UnixTime;
+use std::ops::RangeInclusive;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::KeyUsage;
 use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_SIG_ECDSA_WITH_SHA384};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
-
-/// Bytes of an uncompressed P-384 point: 0x04, x, y.
-const POINT_LEN: usize = 97;
 
 /// A certificate's place in the chain.
 #[derive(Debug, Clone, Copy)]
@@ -146,18 +145,24 @@ impl<'a> Certificate<'a> {
 
     /// Refuses a certificate that is not valid at `now`. Both ends of its window belong to it (RFC 5280, 4.1.2.5).
     pub(crate) fn check_validity(&self, now: UnixTime) -> Result<(), Refusal> {
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let validity = self.parsed.validity();
+        let now = seconds(now);
+        let window = self.window();
+        let (code, expected) = match () {
+            () if now < *window.start() => (
+                Code::CertificateNotYetValid,
+                format!("{} or later", window.start()),
+            ),
+            () if now > *window.end() => (Code::CertificateExpired, format!("{} or earlier", window.end())),
+            () => return Ok(()),
+        };
         let found = format!("the verifier's time {now}");
-        if now < validity.not_before.timestamp() {
-            let expected = format!("{} or later (Unix seconds)", validity.not_before.timestamp());
-            return Err(self.refuse(Code::CertificateNotYetValid, found, expected));
-        }
-        if now > validity.not_after.timestamp() {
-            let expected = format!("{} or earlier (Unix seconds)", validity.not_after.timestamp());
-            return Err(self.refuse(Code::CertificateExpired, found, expected));
-        }
-        Ok(())
+        Err(self.refuse(code, found, format!("{expected} (Unix seconds)")))
+    }
+
+    /// The seconds since the epoch at which the certificate is valid.
+    pub(crate) fn window(&self) -> RangeInclusive<i64> {
+        let validity = self.parsed.validity();
+        validity.not_before.timestamp()..=validity.not_after.timestamp()
     }
 
     /// Refuses a certificate whose issuer is not `issuer`'s subject, byte for byte.
@@ -181,12 +186,24 @@ impl<'a> Certificate<'a> {
             .any(|value| value.contains(word))
     }
 
-    /// The public key as an uncompressed point, once [`check_algorithms`](Self::check_algorithms) has passed.
-    pub(crate) fn point(&self) -> &[u8] {
-        &self.parsed.public_key().subject_public_key.data
+    /// The public key as an uncompressed point, as [`check_algorithms`](Self::check_algorithms) demands it.
+    pub(crate) fn point(&self) -> Result<&[u8; POINT_LEN], Refusal> {
+        let point: &[u8] = &self.parsed.public_key().subject_public_key.data;
+        point.try_into().map_err(|_| {
+            self.refuse(
+                Code::CertificateAlgorithm,
+                "another key",
+                "an uncompressed P-384 key",
+            )
+        })
     }
 
     fn refuse(&self, code: Code, found: impl Into<String>, expected: impl Into<String>) -> Refusal {
         Refusal::new(code, &self.field, found, expected)
     }
+}
+
+/// Seconds since the epoch, as certificates count them.
+pub(crate) fn seconds(now: UnixTime) -> i64 {
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,6 @@
 //! Platform configuration registers.
 
-use crate::crypto::sha384;
+use crate::crypto;
 
 /// Bytes of a PCR: a SHA-384 hash.
 pub const PCR_LEN: usize = 48;
@@ -17,7 +17,7 @@ pub(crate) const ZERO: Pcr = [0; PCR_LEN];
 /// The PCR after `data` was extended into it: SHA-384(pcr ‖ data), as `NSM ExtendPCR` does.
 #[must_use]
 pub fn extend(pcr: &Pcr, data: &[u8]) -> Pcr {
-    sha384(&[pcr, data])
+    crypto::default().sha384(&[pcr, data])
 }
 
 /// PCR4 of every enclave of the EC2 instance `instance_id` (`i-…`): SHA-384(48 zero bytes ‖ instance id).
@@ -33,7 +33,7 @@ mod tests {
     #[test]
     fn an_empty_extension_is_the_hash_of_nothing_after_zeros() {
         // PCR2 of an image of one ramdisk: the builder hashes the empty rest of the ramdisks, then extends a zero PCR.
-        let pcr2 = extend(&ZERO, &sha384(&[]));
+        let pcr2 = extend(&ZERO, &crypto::default().sha384(&[]));
         assert!(hex::encode(pcr2).starts_with("21b9efbc"));
     }
 

@@ -88,12 +88,16 @@ codes! {
     Signature = "signature",
     /// PCR4 is not the measurement of the instance that `module_id` names.
     Pcr4 = "pcr4",
-    /// The policy expects no PCR at all: it would accept anybody's enclave.
+    /// The policy, or a release of it, expects no PCR at all: it would accept anybody's enclave.
     NoExpectation = "no_expectation",
+    /// The root is not of a kind that the policy accepts.
+    Trust = "trust",
     /// An enclave in debug mode, which the policy does not allow.
     Debug = "debug",
     /// A PCR is absent or has none of the expected values.
     Pcr = "pcr",
+    /// The PCRs are those of none of the releases that the policy names.
+    Release = "release",
     /// The nonce is absent or another one.
     Nonce = "nonce",
     /// The user data is absent or another one.

@@ -25,13 +25,24 @@ pub enum Trust {
     Custom,
 }
 
-impl fmt::Display for Trust {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Trust {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::AwsNitro, Self::Development, Self::Custom];
+
+    /// The stable, machine-readable spelling.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::AwsNitro => "aws-nitro",
             Self::Development => "development",
             Self::Custom => "custom",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -125,12 +136,10 @@ impl fmt::Debug for Root {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_lc_rs::digest;
-
     #[test]
     fn the_built_in_root_is_the_one_that_aws_publishes() {
         assert_eq!(
-            hex::encode(digest::digest(&digest::SHA256, AWS_NITRO_G1)),
+            hex::encode(crate::crypto::default().sha256(AWS_NITRO_G1)),
             "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b"
         );
         assert_eq!(Root::from_der(AWS_NITRO_G1).unwrap(), Root::aws_nitro());

@@ -1,7 +1,7 @@
 //! What a verifier expects of an enclave, from a source of its own.
 
 use crate::{Refusal, hexadecimal};
-use attestation::{Document, PCR_COUNT, Pcr, Policy};
+use attestation::{Binding, Document, PCR_COUNT, Pcr, Policy, Release, Trust};
 use contract::{Fault, RecordId, row};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -51,8 +51,16 @@ pub struct Expectation {
     pub launch_digest: Option<[u8; 48]>,
     /// PCR index to the values of which it must have one; never none.
     pub pcrs: BTreeMap<u8, Vec<Pcr>>,
+    /// The releases of which the document must have all registers of one.
+    pub releases: Vec<Release>,
+    /// The kinds of root of which the document must stand on one; empty: whatever root the verifier holds.
+    pub trust: Vec<Trust>,
     /// The nonces of which the document must carry one.
     pub nonces: Vec<Vec<u8>>,
+    /// What the document's user data is. With a statement it is the statement's digest.
+    pub user_data: Option<Binding>,
+    /// What the document's public key is.
+    pub public_key: Option<Binding>,
     /// The document's greatest age.
     pub max_age: Option<Duration>,
     /// Whether an enclave in debug mode is accepted, of whose image nothing is proven.
@@ -101,13 +109,30 @@ impl Expectation {
         })
     }
 
-    /// Whether enough is expected of the image that runs: PCR0, or PCR1 and PCR2, or PCR8, its signer's.
+    /// Whether enough is expected of the image that runs: PCR0, or PCR1 and PCR2, or PCR8, its signer's; in each release.
     #[must_use]
     pub fn measures_image(&self) -> bool {
-        Settles::of(|index| self.pcrs.contains_key(&index)) != Settles::Nothing
+        let settles = |release: Option<&Release>| {
+            let named = |index| release.is_some_and(|release| release.pcrs.contains_key(&index));
+            Settles::of(|index| self.pcrs.contains_key(&index) || named(index)) != Settles::Nothing
+        };
+        match self.releases.is_empty() {
+            true => settles(None),
+            false => self.releases.iter().all(|release| settles(Some(release))),
+        }
     }
 
-    /// What of this a document alone can meet: PCRs, nonce, age, debug mode.
+    /// Whether a value is expected of the register `index`, be it of a release.
+    pub(crate) fn expects(&self, index: u8) -> bool {
+        let mut sets = self
+            .releases
+            .iter()
+            .map(|release| &release.pcrs)
+            .chain([&self.pcrs]);
+        sets.any(|pcrs| pcrs.contains_key(&index))
+    }
+
+    /// What of this a document alone can meet: all but record, generation, instance, image and launch message.
     ///
     /// # Errors
     /// The [`Refusal`] of a register that is expected to have one of no values.
@@ -121,6 +146,10 @@ impl Expectation {
                 .iter()
                 .fold(policy, |policy, value| policy.pcr(*index, *value));
         }
+        policy.releases.clone_from(&self.releases);
+        policy.trust.clone_from(&self.trust);
+        policy.user_data.clone_from(&self.user_data);
+        policy.public_key.clone_from(&self.public_key);
         let carried = |nonce: &&Vec<u8>| document.nonce.as_ref() == Some(*nonce);
         if let Some(nonce) = self.nonces.iter().find(carried).or(self.nonces.first()) {
             policy = policy.nonce(nonce.clone());

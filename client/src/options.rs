@@ -16,7 +16,7 @@ pub struct Options {
     /// Expect this value (96 hex digits) in PCR N; given again for the same N: any of them
     #[arg(long = "pcr", value_name = "N=HEX", value_parser = pcr)]
     pub pcrs: Vec<(u8, Pcr)>,
-    /// Expect what this file says (TOML: pcr, nonce, max_age, allow_debug)
+    /// Expect what this file says, in TOML or JSON (docs/verification.md has its keys)
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
     /// Expect this image, fetched and measured here
@@ -118,7 +118,7 @@ impl Options {
         };
         if let Some(image) = &image {
             for (index, value) in &image.pcrs {
-                once(!expectation.pcrs.contains_key(index), &format!("PCR{index}"))?;
+                once(!expectation.expects(*index), &format!("PCR{index}"))?;
                 expectation.pcrs.insert(*index, vec![*value]);
             }
             expectation.image_digest = Some(image.digest.clone());
@@ -138,7 +138,7 @@ impl Options {
             None => Expectation::default(),
         };
         for (index, _) in &self.pcrs {
-            once(!expectation.pcrs.contains_key(index), &format!("PCR{index}"))?;
+            once(!expectation.expects(*index), &format!("PCR{index}"))?;
         }
         for (index, value) in &self.pcrs {
             expectation.pcrs.entry(*index).or_default().push(*value);

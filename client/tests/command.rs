@@ -175,6 +175,33 @@ fn a_policy_file_is_an_expectation() {
 }
 
 #[test]
+fn a_policy_file_may_name_releases_and_kinds_of_root_and_be_json() {
+    let case = Case::new(&Enclave::default());
+    let policy = |text: &str| {
+        fs::write(case.path("policy"), text).unwrap();
+        case.verify(&[&ROW[..], &["--policy", "policy"]].concat())
+    };
+    let (ten, ee) = ("10".repeat(48), "ee".repeat(48));
+    let releases = format!("[release.old]\n0 = \"{ee}\"\n[release.new]\n0 = \"{ten}\"\n");
+    let (code, json) = policy(&releases);
+    assert_eq!((code, &json["compared"][0]), (0, &"0".into()), "{json}");
+    assert_eq!(
+        policy(&format!("trust = \"aws-nitro\"\n{releases}")).1["code"],
+        "trust"
+    );
+    assert_eq!(
+        policy(&format!(r#"{{"release": {{"old": {{"0": "{ee}"}}}}}}"#)).1["code"],
+        "release"
+    );
+    let unsettled = format!(r#"{{"release": {{"new": {{"0": "{ten}"}}, "any": {{"4": "{ten}"}}}}}}"#);
+    assert_eq!(policy(&unsettled).1["code"], "no_expectation");
+    fs::write(case.path("policy"), &releases).unwrap();
+    let twice = pcr(0, "10");
+    let (code, json) = case.verify(&with(&[&ROW[..], &["--policy", "policy"]].concat(), &twice));
+    assert_eq!((code, &json["code"]), (2, &"bad_input".into()), "{json}");
+}
+
+#[test]
 fn what_cannot_be_decided_is_no_refusal() {
     let case = Case::new(&Enclave::default());
     let (code, json) = case.verify(&["--document", "missing"]);

@@ -1,9 +1,7 @@
 //! The chain: each rule of each place.
 
-use crate::support::{
-    Authority, Draft, INSTANCE, LEAF, LEAF_END, LEAF_START, NOW, REGIONAL, ROOT, ZONAL, at, bundle_of, bytes,
-    code, parsed,
-};
+use crate::authority::{Authority, Draft, LEAF, LEAF_END, LEAF_START, NOW, ROOT, at, bundle_of, bytes};
+use crate::support::{INSTANCE, REGIONAL, ZONAL, code, parsed};
 use attestation::{Code, Root, RootError, Trust, verify};
 use rcgen::{
     BasicConstraints, CustomExtension, DnType, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,

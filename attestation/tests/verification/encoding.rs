@@ -1,9 +1,10 @@
 //! The envelope and the fields: what is legal, and everything that is not.
 
-use crate::support::{
-    Authority, Draft, ES384, INSTANCE_ID, NOW, at, bundle_of, bytes, code, document, null, parsed,
-    pcr_values, pcrs, text, uint,
+use crate::authority::{
+    Authority, Draft, ES384, INSTANCE_ID, NOW, at, bundle_of, bytes, document, null, pcr_values, pcrs, text,
+    uint,
 };
+use crate::support::{code, negate_scalar, parsed};
 use attestation::{Code, Document, MAX_DOCUMENT_LEN, Root, Trust, verify};
 
 #[test]
@@ -62,20 +63,6 @@ fn high_and_low_s_are_both_accepted() {
             at(NOW),
         )
         .unwrap();
-    }
-}
-
-/// s := n - s, with n the order of P-384 (SEC 2, 2.5.1).
-fn negate_scalar(s: &mut [u8]) {
-    let order = hex::decode(
-        "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973",
-    )
-    .unwrap();
-    let mut borrow = 0;
-    for (byte, order) in s.iter_mut().zip(order).rev() {
-        let difference = i32::from(order) - i32::from(*byte) - borrow;
-        borrow = i32::from(difference < 0);
-        *byte = difference.rem_euclid(256) as u8;
     }
 }
 

@@ -1,9 +1,21 @@
 //! Verification from outside: genuine documents of AWS, and documents that a test authority signs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod audit;
+mod authority;
+mod bindings;
+mod cache;
 mod chain;
+mod codes;
 mod encoding;
+#[cfg(feature = "serde")]
+mod example;
 mod genuine;
 mod mutation;
 mod policy;
+#[cfg(feature = "serde")]
+mod policy_file;
+#[cfg(all(feature = "aws-lc-rs", feature = "rustcrypto"))]
+mod providers;
+mod releases;
 mod support;

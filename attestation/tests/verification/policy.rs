@@ -1,8 +1,7 @@
 //! The policy: each expectation met, missed, and absent.
 
-use crate::support::{
-    Authority, INSTANCE_ID, LEAF_END, NOW, ROOT, at, bytes, code, null, parsed, pcr_values, pcrs,
-};
+use crate::authority::{Authority, INSTANCE_ID, LEAF_END, NOW, ROOT, at, bytes, null, pcr_values, pcrs};
+use crate::support::{code, parsed};
 use attestation::{CLOCK_SKEW, Code, Genuine, Pcr, Policy, Root, pcr4_of, verify};
 use std::time::Duration;
 

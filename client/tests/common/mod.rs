@@ -155,6 +155,7 @@ impl Enclave {
             nonces: vec![vec![1; 32], self.nonce.clone()],
             max_age: Some(Duration::from_secs(120)),
             allow_debug: false,
+            ..Expectation::default()
         }
     }
 
