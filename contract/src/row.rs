@@ -245,6 +245,14 @@ impl Row {
         })
     }
 
+    /// The evidence, if it was good when it was last verified.
+    pub fn proven(&self) -> Option<&Attestation> {
+        use AttestationState::{Attested, Debug, Stale};
+        self.attestation
+            .as_ref()
+            .filter(|attestation| matches!(attestation.state, Attested | Debug | Stale))
+    }
+
     /// The expectation, if it was worked out for the row's present generation.
     pub fn current_expectation(&self) -> Option<&Expected> {
         self.expected

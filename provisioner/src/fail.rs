@@ -1,12 +1,12 @@
 //! Failure: the reason in the row, and someone told.
 
-use crate::pipeline::{Error, Pipeline, Step, reason, value};
-use crate::verify::is_proven;
+use crate::endings::failure;
+use crate::pipeline::{Error, Pipeline, Step, reason};
 use contract::fault::describe;
 use contract::item::{AttributeValue, Item};
-use contract::row::{Attestation, AttestationState, Row, attribute};
+use contract::row::attribute;
 use contract::{Fault, RecordId, Status};
-use store::{Change, Guard, Outcome};
+use store::{Guard, Outcome};
 
 /// Takes the row to FAILED, if it is still in `generation` and in one of the statuses `from`: what a client asks for
 /// meanwhile wins over the failure. The row's host stops what runs for it.
@@ -45,29 +45,4 @@ pub(crate) async fn unreadable(
         pipeline.notifier.failed(id, &why);
     }
     Ok(())
-}
-
-/// The change of `row` to FAILED.
-pub(crate) fn failure(pipeline: &Pipeline, row: &Row, why: &str) -> Result<Change, Error> {
-    let change = pipeline
-        .to_status(Status::Failed)
-        .text(attribute::STATUS_REASON, reason(why));
-    ended(change, row, "the row failed")
-}
-
-/// `change`, and with it the evidence marked as that of an enclave that has ended. Statement and document stay.
-pub(crate) fn ended(change: Change, row: &Row, how: &str) -> Result<Change, Error> {
-    let Some(attestation) = row
-        .attestation
-        .as_ref()
-        .filter(|attestation| is_proven(attestation))
-    else {
-        return Ok(change);
-    };
-    let stale = Attestation {
-        state: AttestationState::Stale,
-        reason: Some(how.to_owned()),
-        ..attestation.clone()
-    };
-    Ok(change.set(attribute::ATTESTATION, value(&stale)?))
 }

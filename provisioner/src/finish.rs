@@ -1,12 +1,11 @@
 //! The way back: to DESTROYED and to PAUSED. The host stops the enclave first and says so; only then does the row let
 //! go of it. A host that lies about it gains nothing: it could have gone on running the enclave anyway.
 
-use crate::fail::ended;
+use crate::endings::settled;
 use crate::pipeline::{Error, Pipeline, Step};
 use crate::verify;
-use contract::row::{Row, attribute};
+use contract::row::attribute;
 use contract::{RecordId, Status};
-use store::Change;
 
 /// Takes a row that is PENDING_DESTROY to DESTROYING, and on to DESTROYED if nothing of it runs.
 pub async fn destroy(pipeline: &Pipeline, id: &RecordId, generation: u64) -> Result<Step, Error> {
@@ -54,28 +53,4 @@ async fn settle_if_stopped(
         verify::verify(pipeline, report).await?;
     }
     Ok(step)
-}
-
-/// The change of a row whose enclave has stopped: to DESTROYED from DESTROYING, to PAUSED from PAUSING. The last
-/// evidence stays, marked STALE; the host forgets the row.
-pub(crate) fn settled(pipeline: &Pipeline, row: &Row) -> Result<Change, Error> {
-    let (status, how) = match row.status {
-        Status::Pausing => (Status::Paused, "paused"),
-        _ => (Status::Destroyed, "destroyed"),
-    };
-    let change = pipeline.to_status(status).remove(attribute::STATUS_REASON);
-    ended(released(change), row, how)
-}
-
-/// `change`, and with it the row's host and all that it said of the enclave taken out of the row.
-pub(crate) fn released(change: Change) -> Change {
-    [
-        attribute::HOST_ID,
-        attribute::HOST,
-        attribute::ENCLAVE,
-        attribute::ENDPOINTS,
-        attribute::HEALTH,
-    ]
-    .into_iter()
-    .fold(change, Change::remove)
 }

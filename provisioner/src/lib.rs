@@ -2,7 +2,7 @@
 //!
 //! - what starts a turn of a row: [`trigger`]
 //! - a turn's steps: [`validate`], [`measure`], [`place`], and for the way back [`finish`]; [`workflow`] runs them in order
-//! - what ends a turn: [`verify`], which takes a host's report, and [`fail`]
+//! - what ends a turn: [`verify`], which takes a host's report, and [`fail`]; the changes that they make are `endings`
 //! - what watches over all rows: [`monitor`]
 //! - the guarded change of a row, which all of them make: [`pipeline`]
 //!
@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+mod endings;
 pub mod fail;
 pub mod finish;
 pub mod images;

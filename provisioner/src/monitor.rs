@@ -1,10 +1,11 @@
 //! The monitor, once a minute: fresh challenges, evidence gone STALE, rows that wait for what does not come, and the
 //! stored evidence verified once more. It asks the index by status and never scans.
 
-use crate::fail::{self, failure};
+use crate::endings::failure;
+use crate::fail;
 use crate::pipeline::{Error, Pipeline, value};
 use crate::place::challenge;
-use crate::verify::{MAX_AGE, is_proven, refusal_of, stored, verified_at};
+use crate::verify::{MAX_AGE, refusal_of, stored, verified_at};
 use contract::row::{Attestation, AttestationState, Expected, Row, attribute};
 use contract::{Status, status};
 use std::time::Duration;
@@ -80,10 +81,7 @@ fn running(pipeline: &Pipeline, row: &Row) -> Result<(Change, Option<String>), E
 }
 
 fn gone_stale(pipeline: &Pipeline, row: &Row) -> Option<Attestation> {
-    let attestation = row
-        .attestation
-        .as_ref()
-        .filter(|attestation| is_proven(attestation))?;
+    let attestation = row.proven()?;
     let at = verified_at(attestation)?;
     let age = pipeline.clock.now().duration_since(at).ok()?;
     (age > MAX_AGE && attestation.state != AttestationState::Stale).then(|| Attestation {
@@ -130,7 +128,7 @@ fn awaited(row: &Row) -> String {
         _ if row.current_expectation().is_none() => {
             "its image to be measured and a host to be provided: see the pipeline's log".into()
         }
-        _ if row.attestation.as_ref().is_some_and(is_proven) => {
+        _ if row.proven().is_some() => {
             let health = row
                 .health
                 .as_ref()

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// How often a lost write is decided anew before the step gives up (its caller may try again).
-const MOST_TRIES: usize = 16;
+pub(crate) const MOST_TRIES: usize = 16;
 /// The most bytes of a `statusReason`.
 pub const MOST_REASON: usize = 2048;
 

@@ -5,16 +5,13 @@
 //! execution again, whose name tells that it is there already.
 
 use crate::fail;
-use crate::pipeline::{Error, Pipeline, key, value};
+use crate::pipeline::{Error, MOST_TRIES, Pipeline, key, value};
 use crate::workflow::Execution;
 use contract::item::{AttributeValue, Item};
 use contract::row::{Row, Trigger, attribute};
 use contract::{Fault, Status};
 use std::cmp::Ordering;
 use store::Change;
-
-/// How often a lost write is decided anew.
-const MOST_TRIES: usize = 16;
 
 /// One record of the rows' stream.
 #[derive(Debug, Clone)]

@@ -6,19 +6,15 @@
 
 mod evidence;
 
-use crate::fail::failure;
-use crate::finish::{released, settled};
-use crate::pipeline::{Error, Pipeline, reason};
+use crate::endings::{failure, released, settled};
+use crate::pipeline::{Error, MOST_TRIES, Pipeline, reason};
 use contract::item::Item;
 use contract::report::{Phase, Report};
 use contract::row::Row;
 use contract::{RecordId, Status, fault};
 use store::Change;
 
-pub(crate) use evidence::{MAX_AGE, is_proven, refusal_of, stored, verified_at};
-
-/// How often a lost write is decided anew.
-const MOST_TRIES: usize = 16;
+pub(crate) use evidence::{MAX_AGE, refusal_of, stored, verified_at};
 
 /// What became of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]

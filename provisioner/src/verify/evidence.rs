@@ -1,7 +1,7 @@
 //! The evidence of a running enclave, against what the pipeline itself expects of it.
 
 use super::{Decision, Verdict, is_assigned};
-use crate::fail::failure;
+use crate::endings::failure;
 use crate::pipeline::{Error, Pipeline, reason, value};
 use crate::validate::request;
 use attestation::CLOCK_SKEW;
@@ -75,11 +75,7 @@ pub(crate) fn stored(pipeline: &Pipeline, row: &Row) -> Result<(), String> {
     let expected = row
         .current_expectation()
         .ok_or("expected: is none of this generation")?;
-    let attestation = row
-        .attestation
-        .as_ref()
-        .filter(|attestation| is_proven(attestation))
-        .ok_or("attestation: is none that was verified")?;
+    let attestation = row.proven().ok_or("attestation: is none that was verified")?;
     let at = verified_at(attestation).ok_or("attestation.verifiedAt: is not a time")?;
     // Of another process of the pipeline, whose clock may be a little ahead of this one's.
     if at > pipeline.clock.now() + CLOCK_SKEW {
@@ -118,14 +114,6 @@ pub(crate) fn verified_at(attestation: &Attestation) -> Option<SystemTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok().map(SystemTime::from)
 }
 
-/// Whether the evidence in the row was good.
-pub(crate) fn is_proven(attestation: &Attestation) -> bool {
-    matches!(
-        attestation.state,
-        AttestationState::Attested | AttestationState::Debug | AttestationState::Stale
-    )
-}
-
 fn refused(pipeline: &Pipeline, row: &Row, why: &str) -> Result<Decision, Error> {
     let change = refusal_of(pipeline, row, why)?;
     Ok(Decision::write(Verdict::Refused(reason(why)), change))
@@ -140,11 +128,7 @@ fn expectation(pipeline: &Pipeline, row: &Row, expected: &Expected) -> Result<Ex
 
 /// The last verified statement of this generation.
 fn last_statement(row: &Row) -> Option<Statement> {
-    let attestation = row
-        .attestation
-        .as_ref()
-        .filter(|attestation| is_proven(attestation))?;
-    Statement::decode(&attestation.statement)
+    Statement::decode(&row.proven()?.statement)
         .ok()
         .filter(|statement| statement.generation == row.generation)
 }
