@@ -5,4 +5,7 @@ mod common;
 mod hostile_host;
 mod local;
 mod monitor;
+mod races;
+mod reports;
+mod requests;
 mod turns;
