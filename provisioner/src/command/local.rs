@@ -47,12 +47,7 @@ impl Up {
         if self.foreground {
             return Ok(local::up_foreground(state, &global.region, &self.options).await?);
         }
-        let say = |line: &str| {
-            if !global.json {
-                println!("{line}");
-            }
-        };
-        let ready = local::up(state, &global.region, &self.options, say).await?;
+        let ready = local::up(state, &global.region, &self.options).await?;
         println!(
             "{}",
             if global.json {

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use nsm::development::{Authority, CERTIFICATE_FILE};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,8 +29,8 @@ const UP_LIMIT: Duration = Duration::from_secs(60);
 const DOWN_LIMIT: Duration = Duration::from_secs(60);
 /// The wait between two looks.
 const LOOK: Duration = Duration::from_millis(50);
-/// The most of a log's end that is shown.
-const TAIL: usize = 2048;
+/// The most bytes of a log's end that are shown.
+const TAIL: u64 = 2048;
 
 /// What a local pipeline is told at its start.
 #[derive(Debug, Clone, clap::Args)]
@@ -46,13 +46,8 @@ pub struct Options {
     pub bundles: Option<PathBuf>,
 }
 
-/// Starts the pipeline in the background; answers when it is ready. `say` hears what it does meanwhile.
-pub async fn up(
-    state: &StateDir,
-    region: &str,
-    options: &Options,
-    say: impl Fn(&str),
-) -> Result<LocalFile, Error> {
+/// Starts the pipeline in the background; answers when it is ready.
+pub async fn up(state: &StateDir, region: &str, options: &Options) -> Result<LocalFile, Error> {
     state.create()?;
     if state.is_up()? {
         return Err(Error::AlreadyUp(state.path().to_owned()));
@@ -63,11 +58,10 @@ pub async fn up(
         .append(true)
         .open(&path)
         .map_err(Error::file("open", &path))?;
-    let mut said = Lines::after_the_end(File::open(&path).map_err(Error::file("open", &path))?);
+    let before = log.metadata().map_err(Error::file("open", &path))?.len();
     let mut child = background(state, region, options, log)?;
     let deadline = Instant::now() + UP_LIMIT;
     loop {
-        said.each(&say);
         if let Ok(local) = state.read_local() {
             return Ok(local);
         }
@@ -78,10 +72,9 @@ pub async fn up(
         if ended || Instant::now() > deadline {
             // It may have ended by itself, which is what is wanted.
             let _ = child.kill().await;
-            said.each(&say);
             return Err(Error::NotReady {
+                tail: tail(&path, before).unwrap_or_default(),
                 log: path,
-                tail: said.tail,
             });
         }
         tokio::time::sleep(LOOK).await;
@@ -285,30 +278,12 @@ pub async fn application_log(state: &StateDir, id: &RecordId) -> Result<ExitStat
         .map_err(Error::file("run", &program))
 }
 
-/// What is added to a log, line by line.
-struct Lines {
-    log: File,
-    tail: String,
-}
-
-impl Lines {
-    fn after_the_end(mut log: File) -> Self {
-        // A log that cannot be read shows nothing.
-        let _ = log.seek(SeekFrom::End(0));
-        Self {
-            log,
-            tail: String::new(),
-        }
-    }
-
-    fn each(&mut self, say: impl Fn(&str)) {
-        let mut added = String::new();
-        let _ = (&self.log).take(1 << 20).read_to_string(&mut added);
-        added.lines().for_each(say);
-        self.tail.push_str(&added);
-        let start = self
-            .tail
-            .floor_char_boundary(self.tail.len().saturating_sub(TAIL));
-        self.tail.drain(..start);
-    }
+/// The end of what was added to a log after its first `before` bytes.
+fn tail(log: &Path, before: u64) -> io::Result<String> {
+    let mut log = File::open(log)?;
+    let start = log.metadata()?.len().saturating_sub(TAIL).max(before);
+    log.seek(SeekFrom::Start(start))?;
+    let mut added = Vec::new();
+    log.take(TAIL).read_to_end(&mut added)?;
+    Ok(String::from_utf8_lossy(&added).trim_end().to_owned())
 }

@@ -78,7 +78,7 @@ pub enum Error {
     #[error("the development CA: {0}")]
     Authority(#[from] nsm::development::Error),
     /// The pipeline in the background did not come up.
-    #[error("the pipeline did not come up; its log ({}) ends: {tail}", .log.display())]
+    #[error("the pipeline did not come up; its log ({}) ends:\n{tail}", .log.display())]
     NotReady {
         /// The log.
         log: PathBuf,

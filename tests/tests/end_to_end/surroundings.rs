@@ -3,58 +3,45 @@
 use end_to_end::programs::{Answer, program};
 use end_to_end::{Local, processes};
 use std::net::TcpListener;
+use std::path::Path;
+
+/// `treza local up` where it cannot come up: it says all of `words`, the first of them once, and leaves nothing running.
+fn cannot_come_up(port: &str, environment: &[(&str, &Path)], words: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program("treza");
+    command.args(["local", "up", "--dynamodb-port", port, "--state-dir"]);
+    let answer = Answer::of(command.arg(folder.path()).envs(environment.iter().copied()));
+    assert_eq!(answer.code, 1, "{answer:?}");
+    let text = answer.text();
+    for word in words {
+        assert!(text.contains(word), "no {word:?} in: {text}");
+    }
+    assert_eq!(text.matches(words[0]).count(), 1, "said again: {text}");
+    assert_eq!(processes::naming(folder.path()), []);
+}
 
 #[test]
 fn a_port_that_is_taken_says_by_whom() {
-    let folder = tempfile::tempdir().unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let mut command = program("treza");
-    let answer = Answer::of(
-        command
-            .args(["local", "up", "--dynamodb-port", &port, "--state-dir"])
-            .arg(folder.path()),
-    );
-    assert_eq!(answer.code, 1, "{answer:?}");
-    let text = answer.text();
     let owner = format!("pid {}", std::process::id());
-    for word in [&port, &owner, "--dynamodb-port"] {
-        assert!(text.contains(word), "no {word:?} in: {text}");
-    }
-    assert_eq!(processes::naming(folder.path()), []);
+    cannot_come_up(&port, &[], &["--dynamodb-port", &port, &owner]);
 }
 
 #[test]
 fn a_machine_without_qemu_is_told_what_to_install() {
-    let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut command = program("treza");
-    let answer = Answer::of(
-        command
-            .args(["local", "up", "--dynamodb-port", "0", "--state-dir"])
-            .arg(folder.path())
-            .env("PATH", empty.path()),
+    let empty = tempfile::tempdir().unwrap();
+    cannot_come_up(
+        "0",
+        &[("PATH", empty.path())],
+        &["apt-get install qemu-system-x86"],
     );
-    assert_eq!(answer.code, 1, "{answer:?}");
-    assert!(
-        answer.text().contains("apt-get install qemu-system-x86"),
-        "{answer:?}"
-    );
-    assert_eq!(processes::naming(folder.path()), []);
 }
 
 #[test]
 fn a_machine_without_bundle_is_told_what_to_build() {
-    let (folder, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut command = program("treza");
-    let answer = Answer::of(
-        command
-            .args(["local", "up", "--dynamodb-port", "0", "--state-dir"])
-            .arg(folder.path())
-            .env("TREZA_BUNDLES", empty.path()),
-    );
-    assert_eq!(answer.code, 1, "{answer:?}");
-    assert!(answer.text().contains("make bundle"), "{answer:?}");
-    assert_eq!(processes::naming(folder.path()), []);
+    let empty = tempfile::tempdir().unwrap();
+    cannot_come_up("0", &[("TREZA_BUNDLES", empty.path())], &["make bundle"]);
 }
 
 #[test]
