@@ -7,6 +7,7 @@ use crate::qemu::{Acceleration, Ended, Guest, Qemu};
 use crate::secure_module::SecureModule;
 use crate::vsock::{self, Vsock};
 use crate::{Error, Machine};
+use contract::request::MOST_EMULATED_CPUS;
 use eif_build::eif::Pcrs;
 use nsm::development::{Authority, Measurements, Module, ModuleId};
 use std::io::{self, Read, Write};
@@ -19,8 +20,6 @@ use std::time::{Duration, Instant};
 const MIN_MEMORY_MIB: u64 = 64;
 /// Memory is at least this many times the EIF (nitro-cli's rule).
 const MEMORY_PER_EIF: u64 = 4;
-/// The CPUs that the enclave kernel is built for (`CONFIG_NR_CPUS`).
-const MAX_CPUS: u32 = 32;
 /// How much of the console an [`Exit`] carries, in bytes.
 const CONSOLE_TAIL: usize = 4096;
 
@@ -248,7 +247,7 @@ pub fn connect(vsock_path: &Path, port: u32, timeout: Duration) -> io::Result<Un
 const MAX_ANSWER: usize = 14;
 
 fn check_shape(config: &Config) -> Result<(), Error> {
-    if !(1..=MAX_CPUS).contains(&config.cpus) {
+    if !(1..=MOST_EMULATED_CPUS).contains(&config.cpus) {
         return Err(Error::Cpus(config.cpus));
     }
     if !(4..u32::MAX).contains(&config.cid) {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     digest::{Digest, DigestError},
-    eif::{Measurer, Pcr, SectionKind},
+    eif::Pcr,
 };
 
 /// The version of what this builder makes of an image: the application ramdisk's layout and order. It goes up whenever
@@ -192,17 +192,7 @@ impl Bundle {
 
     /// PCR1 of every EIF with this bundle.
     pub fn pcr1(&self) -> Pcr {
-        let mut measurer = Measurer::default();
-        let parts = [
-            (SectionKind::Kernel, &self.kernel[..]),
-            (SectionKind::Cmdline, self.cmdline.as_bytes()),
-            (SectionKind::Ramdisk, &self.boot[..]),
-        ];
-        for (kind, data) in parts {
-            measurer.begin(kind);
-            measurer.update(kind, data);
-        }
-        measurer.pcrs().pcr1
+        Pcr::of([&self.kernel[..], self.cmdline.as_bytes(), &self.boot])
     }
 }
 

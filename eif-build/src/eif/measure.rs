@@ -1,132 +1,138 @@
-//! PCR 0, 1, 2 and 8: `SHA-384(48 zero bytes ‖ SHA-384(content))`.
-use std::fmt;
+//! Measuring, on threads beside the one that reads or writes: PCR0 and PCR2 are two sums over nearly the same bytes.
+use std::{
+    io,
+    panic::resume_unwind,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{Builder, JoinHandle},
+};
 
-use aws_lc_rs::digest::{Context, SHA384, digest};
+use aws_lc_rs::digest::{Context, SHA384};
 
-use super::SectionKind;
+use super::{Pcr, Pcrs, SectionKind};
 
-/// The value of a platform configuration register; hexadecimal as text.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pcr(pub [u8; 48]);
-
-impl Pcr {
-    /// The register that was extended once, from zero, by the SHA-384 of a content.
-    fn extended_by(content: Context) -> Self {
-        let mut register = Context::new(&SHA384);
-        register.update(&[0; 48]);
-        register.update(content.finish().as_ref());
-        Self::from_digest(register)
-    }
-
-    /// PCR8: over the signing certificate's DER.
-    pub fn of_certificate(der: &[u8]) -> Self {
-        let mut content = Context::new(&SHA384);
-        content.update(der);
-        Self::extended_by(content)
-    }
-
-    /// SHA-384 of `bytes`, without the extension.
-    pub fn sha384(bytes: &[u8]) -> [u8; 48] {
-        let mut value = [0; 48];
-        value.copy_from_slice(digest(&SHA384, bytes).as_ref());
-        value
-    }
-
-    fn from_digest(context: Context) -> Self {
-        let mut value = [0; 48];
-        value.copy_from_slice(context.finish().as_ref());
-        Self(value)
-    }
-}
-
-impl fmt::Display for Pcr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Pcr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl serde::Serialize for Pcr {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-/// The registers that an EIF determines.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Pcrs {
-    /// Kernel, command line and every ramdisk.
-    #[serde(rename = "PCR0")]
-    pub pcr0: Pcr,
-    /// Kernel, command line and the boot ramdisk.
-    #[serde(rename = "PCR1")]
-    pub pcr1: Pcr,
-    /// The application's ramdisks.
-    #[serde(rename = "PCR2")]
-    pub pcr2: Pcr,
-    /// The signing certificate, of a signed EIF.
-    #[serde(rename = "PCR8", skip_serializing_if = "Option::is_none")]
-    pub pcr8: Option<Pcr>,
-}
+/// How much is handed over at once, in bytes.
+const PIECE: usize = 1 << 18;
+/// How many pieces may wait for a sum, so that memory stays flat.
+const WAITING: usize = 8;
 
 /// Measures sections as they pass, in the file's order: kernel, command line, ramdisks.
-pub struct Measurer {
-    image: Context,
-    /// PCR1's content: `image` as it stood after the first ramdisk.
-    boot: Option<Context>,
-    application: Context,
+pub(super) struct Measurer {
+    /// Over kernel, command line and ramdisks.
+    image: Sum,
+    /// Over the ramdisks behind the first.
+    application: Sum,
+    /// What has gathered for the sums.
+    piece: Vec<u8>,
     ramdisks: usize,
 }
 
-impl Default for Measurer {
-    fn default() -> Self {
-        Self {
-            image: Context::new(&SHA384),
-            boot: None,
-            application: Context::new(&SHA384),
-            ramdisks: 0,
-        }
-    }
-}
-
 impl Measurer {
+    /// Starts the sums' threads.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            image: Sum::start("pcr0")?,
+            application: Sum::start("pcr2")?,
+            piece: Vec::with_capacity(PIECE),
+            ramdisks: 0,
+        })
+    }
+
     /// Tells that a section begins.
-    pub fn begin(&mut self, kind: SectionKind) {
+    pub(super) fn begin(&mut self, kind: SectionKind) {
         if kind == SectionKind::Ramdisk {
+            self.hand_over();
             self.ramdisks += 1;
             if self.ramdisks == 2 {
-                self.boot = Some(self.image.clone());
+                // PCR1 is the image's sum as it stands behind the first ramdisk.
+                self.image.send(Pass::Mark);
             }
         }
     }
 
     /// Takes bytes of the section that began last.
-    pub fn update(&mut self, kind: SectionKind, bytes: &[u8]) {
-        match kind {
-            SectionKind::Kernel | SectionKind::Cmdline => self.image.update(bytes),
-            SectionKind::Ramdisk => {
-                self.image.update(bytes);
-                if self.ramdisks > 1 {
-                    self.application.update(bytes);
-                }
+    pub(super) fn update(&mut self, kind: SectionKind, mut bytes: &[u8]) {
+        if matches!(kind, SectionKind::Signature | SectionKind::Metadata) {
+            return;
+        }
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(PIECE - self.piece.len()));
+            self.piece.extend_from_slice(now);
+            bytes = later;
+            if self.piece.len() == PIECE {
+                self.hand_over();
             }
-            SectionKind::Signature | SectionKind::Metadata => {}
         }
     }
 
-    /// The registers of what has passed so far, without PCR8.
-    pub fn pcrs(&self) -> Pcrs {
-        let boot = self.boot.as_ref().unwrap_or(&self.image);
+    /// The registers of what has passed, without PCR8.
+    pub(super) fn finish(mut self) -> Pcrs {
+        self.hand_over();
+        let (image, boot) = self.image.finish();
+        let (application, _) = self.application.finish();
         Pcrs {
-            pcr0: Pcr::extended_by(self.image.clone()),
-            pcr1: Pcr::extended_by(boot.clone()),
-            pcr2: Pcr::extended_by(self.application.clone()),
+            pcr1: Pcr::extended_by(boot.unwrap_or_else(|| image.clone())),
+            pcr0: Pcr::extended_by(image),
+            pcr2: Pcr::extended_by(application),
             pcr8: None,
         }
     }
+
+    /// Gives what has gathered to the sums.
+    fn hand_over(&mut self) {
+        if self.piece.is_empty() {
+            return;
+        }
+        let piece: Arc<[u8]> = self.piece.as_slice().into();
+        self.piece.clear();
+        if self.ramdisks > 1 {
+            self.application.send(Pass::Bytes(piece.clone()));
+        }
+        self.image.send(Pass::Bytes(piece));
+    }
+}
+
+/// What passes a sum.
+enum Pass {
+    Bytes(Arc<[u8]>),
+    /// Remember the sum as it stands.
+    Mark,
+}
+
+/// A SHA-384 on a thread of its own.
+struct Sum {
+    sender: SyncSender<Pass>,
+    thread: JoinHandle<(Context, Option<Context>)>,
+}
+
+impl Sum {
+    fn start(name: &str) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel(WAITING);
+        let thread = Builder::new().name(name.into()).spawn(move || sum(&receiver))?;
+        Ok(Self { sender, thread })
+    }
+
+    /// The thread leaves only when there is no sender any more, so this is heard.
+    fn send(&self, pass: Pass) {
+        let _ = self.sender.send(pass);
+    }
+
+    /// The sum, and as it stood at the mark.
+    fn finish(self) -> (Context, Option<Context>) {
+        drop(self.sender);
+        self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
+}
+
+fn sum(passing: &Receiver<Pass>) -> (Context, Option<Context>) {
+    let (mut sum, mut mark) = (Context::new(&SHA384), None);
+    for pass in passing {
+        match pass {
+            Pass::Bytes(bytes) => sum.update(&bytes),
+            Pass::Mark => mark = Some(sum.clone()),
+        }
+    }
+    (sum, mark)
 }

@@ -5,13 +5,16 @@
 mod header;
 mod measure;
 mod metadata;
+mod pcr;
 mod reader;
 mod signature;
 mod writer;
 
+use measure::Measurer;
+
 pub use header::{Section, SectionKind};
-pub use measure::{Measurer, Pcr, Pcrs};
 pub use metadata::{BuildMetadata, DEFAULT_BUILD_TIME, Metadata};
+pub use pcr::{Pcr, Pcrs};
 pub use reader::{Checked, Crc, Eif};
 pub use signature::{Certificate, Signer, verify_signature};
 pub use writer::{Finished, Writer, resign};

@@ -137,7 +137,7 @@ impl<R: Read + Seek> Eif<R> {
         mut visit: impl FnMut(&Section, Option<&[u8]>) -> Result<(), Error>,
     ) -> Result<Checked, Error> {
         let certificate = self.certificate()?;
-        let mut measurer = Measurer::default();
+        let mut measurer = Measurer::new()?;
         let crc = self.pass(|section, chunk| {
             match chunk {
                 None => measurer.begin(section.kind),
@@ -145,8 +145,8 @@ impl<R: Read + Seek> Eif<R> {
             }
             visit(section, chunk)
         })?;
-        let mut pcrs = measurer.pcrs();
-        pcrs.pcr8 = certificate.map(|certificate| Pcr::of_certificate(certificate.der()));
+        let mut pcrs = measurer.finish();
+        pcrs.pcr8 = certificate.map(|certificate| Pcr::of([certificate.der()]));
         Ok(Checked { pcrs, crc })
     }
 

@@ -11,12 +11,17 @@ use super::{
 /// With [`io::empty`] as its output it measures without writing. As a [`Write`] it takes the data of the section that
 /// began last.
 pub struct Writer<W> {
+    body: Body<W>,
+    measurer: Measurer,
+}
+
+/// All but the header, summed on its way out.
+struct Body<W> {
     output: W,
     arm64: bool,
     sections: Vec<Section>,
     offset: u64,
     crc: crc32fast::Hasher,
-    measurer: Measurer,
 }
 
 /// A whole EIF.
@@ -33,36 +38,21 @@ impl<W: Write + Seek> Writer<W> {
     /// Begins an EIF at the start of `output`; `arm64` is the machine it is for, x86_64 otherwise.
     pub fn new(mut output: W, arm64: bool) -> Result<Self, Error> {
         output.write_all(&[0; HEADER_SIZE])?;
-        let (crc, measurer) = (crc32fast::Hasher::new(), Measurer::default());
-        Ok(Self {
+        let body = Body {
             output,
             arm64,
             sections: Vec::new(),
             offset: HEADER_SIZE as u64,
-            crc,
-            measurer,
-        })
+            crc: crc32fast::Hasher::new(),
+        };
+        let measurer = Measurer::new()?;
+        Ok(Self { body, measurer })
     }
 
     /// Begins a section of `size` bytes, which are then written to `self`.
     pub fn begin(&mut self, kind: SectionKind, size: u64) -> Result<(), Error> {
-        self.end_section()?;
-        if self.sections.len() == MAX_SECTIONS {
-            return Err(Error::Unwritable(format!("more than {MAX_SECTIONS} sections")));
-        }
-        if size > kind.limit() {
-            return Err(Error::Unwritable(format!(
-                "a {kind:?} section of {size} bytes; at most {}",
-                kind.limit()
-            )));
-        }
-        self.sections.push(Section {
-            kind,
-            offset: self.offset,
-            size,
-        });
+        self.body.begin(kind, size)?;
         self.measurer.begin(kind);
-        self.emit(&Section::header(kind, size))?;
         Ok(())
     }
 
@@ -79,15 +69,45 @@ impl<W: Write + Seek> Writer<W> {
     }
 
     /// Ends the file: the signature if asked for, then the header with the table and the CRC.
-    pub fn finish(mut self, signer: Option<&Signer>) -> Result<Finished<W>, Error> {
-        let mut pcrs = self.measurer.pcrs();
+    pub fn finish(self, signer: Option<&Signer>) -> Result<Finished<W>, Error> {
+        let Self { mut body, measurer } = self;
+        let mut pcrs = measurer.finish();
         if let Some(signer) = signer {
-            self.section(SectionKind::Signature, &signer.sign(&pcrs.pcr0)?)?;
-            pcrs.pcr8 = Some(Pcr::of_certificate(signer.certificate().der()));
+            let signature = signer.sign(&pcrs.pcr0)?;
+            body.begin(SectionKind::Signature, signature.len() as u64)?;
+            body.emit(&signature)?;
+            pcrs.pcr8 = Some(Pcr::of([signer.certificate().der()]));
         }
+        let size = body.offset;
+        let output = body.finish()?;
+        Ok(Finished { output, pcrs, size })
+    }
+}
+
+impl<W: Write + Seek> Body<W> {
+    fn begin(&mut self, kind: SectionKind, size: u64) -> Result<(), Error> {
+        self.end_section()?;
+        if self.sections.len() == MAX_SECTIONS {
+            return Err(Error::Unwritable(format!("more than {MAX_SECTIONS} sections")));
+        }
+        if size > kind.limit() {
+            return Err(Error::Unwritable(format!(
+                "a {kind:?} section of {size} bytes; at most {}",
+                kind.limit()
+            )));
+        }
+        self.sections.push(Section {
+            kind,
+            offset: self.offset,
+            size,
+        });
+        Ok(self.emit(&Section::header(kind, size))?)
+    }
+
+    /// Writes the header, which comes first in the file and is known last: its own sum is joined with the rest's.
+    fn finish(mut self) -> Result<W, Error> {
         self.end_section()?;
         let mut header = Header::new(&self.sections, self.arm64);
-        // The header comes first in the file and is known last: its own sum is joined with the rest's.
         let mut crc = crc32fast::Hasher::new();
         crc.update(header.to_bytes().get(..CRC_OFFSET).unwrap_or_default());
         crc.combine(&self.crc);
@@ -95,11 +115,7 @@ impl<W: Write + Seek> Writer<W> {
         self.output.seek(SeekFrom::Start(0))?;
         self.output.write_all(&header.to_bytes())?;
         self.output.flush()?;
-        Ok(Finished {
-            output: self.output,
-            pcrs,
-            size: self.offset,
-        })
+        Ok(self.output)
     }
 
     /// Refuses to go on unless the section that began last has all of its bytes.
@@ -126,17 +142,17 @@ impl<W: Write + Seek> Writer<W> {
 
 impl<W: Write + Seek> Write for Writer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let section = self
-            .sections
-            .last()
-            .ok_or_else(|| io::Error::other("data before the first section"))?;
-        self.measurer.update(section.kind, bytes);
-        self.emit(bytes)?;
+        let section = self.body.sections.last();
+        let kind = section
+            .ok_or_else(|| io::Error::other("data before the first section"))?
+            .kind;
+        self.measurer.update(kind, bytes);
+        self.body.emit(bytes)?;
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.output.flush()
+        self.body.output.flush()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line of QEMU, and what is added to the kernel's.
 
 use super::Acceleration;
+use crate::Error;
 use eif_build::bundle::Machine;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,8 +30,8 @@ pub(super) struct Descriptors {
 }
 
 impl Guest {
-    /// QEMU's arguments; `version` is QEMU's major version.
-    pub(super) fn arguments(&self, version: u32, descriptors: &Descriptors) -> Vec<String> {
+    /// QEMU's arguments, with the processor that [`Guest::cpu`] says.
+    pub(super) fn arguments(&self, cpu: &str, descriptors: &Descriptors) -> Vec<String> {
         let Guest { memory_mib, cpus, .. } = self;
         let Descriptors {
             vsock,
@@ -52,7 +53,7 @@ impl Guest {
             ("-mon", Some("chardev=qmp,mode=control".into())),
             ("-machine", Some(self.machine().into())),
             ("-accel", Some(self.accelerator().into())),
-            ("-cpu", Some(self.cpu(version).into())),
+            ("-cpu", Some(cpu.into())),
             ("-smp", Some(cpus.to_string())),
             ("-m", Some(format!("{memory_mib}M"))),
             // The vsock device reads and writes the guest's memory, so it is shared.
@@ -91,13 +92,14 @@ impl Guest {
         }
     }
 
-    /// QEMU before 8 translates cmpxchg16b such that Debian's 6.12 crashes in about half of its boots.
-    fn cpu(&self, version: u32) -> &'static str {
-        match (&self.acceleration, self.machine) {
+    /// The processor. QEMU before 8 translates cmpxchg16b such that Debian's 6.12 crashes in about half of its boots;
+    /// the major version is asked for only where it matters, as the asking takes 0.1 s.
+    pub(super) fn cpu(&self, version: impl FnOnce() -> Result<u32, Error>) -> Result<&'static str, Error> {
+        Ok(match (&self.acceleration, self.machine) {
             (Acceleration::Kvm, _) => "host",
-            (Acceleration::Tcg { .. }, Machine::Acpi) if version < 8 => "max,-cx16",
+            (Acceleration::Tcg { .. }, Machine::Acpi) if version()? < 8 => "max,-cx16",
             (Acceleration::Tcg { .. }, _) => "max",
-        }
+        })
     }
 
     /// The measured command line, and behind it what emulation needs. That is not measured: on Nitro it would
@@ -151,7 +153,7 @@ mod tests {
     fn arguments(guest: &Guest, version: u32) -> String {
         guest
             .arguments(
-                version,
+                guest.cpu(|| Ok(version)).unwrap(),
                 &Descriptors {
                     vsock: 3,
                     qmp: 4,

@@ -65,7 +65,7 @@ impl Shared {
 impl Qemu {
     /// Starts QEMU and returns when its machine runs. `vsock` is the socket of its vsock device.
     pub fn start(guest: &Guest, image: &BootImage, vsock: UnixStream) -> Result<Qemu, Error> {
-        let version = version()?;
+        let cpu = guest.cpu(version)?;
         let (qmp, qmp_end) = UnixStream::pair().map_err(Error::io("making a socket for QMP"))?;
         let descriptors = Descriptors {
             vsock: vsock.as_raw_fd(),
@@ -74,7 +74,7 @@ impl Qemu {
             initrd: image.initrd.file().as_raw_fd(),
         };
         let mut command = Command::new(PROGRAM);
-        command.args(guest.arguments(version, &descriptors));
+        command.args(guest.arguments(cpu, &descriptors));
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -8,10 +8,9 @@ use crate::enclave_dir::{EnclaveDir, Owner, Spec};
 use crate::holding::Holding;
 use crate::images::Eif;
 use contract::report::Phase;
+use contract::request::MOST_EMULATED_CPUS;
 use std::time::Duration;
 
-/// The most CPUs of an enclave.
-const MAX_CPUS: u32 = 32;
 const MIB: u64 = 1 << 20;
 
 impl<D: Driver> Worker<D> {
@@ -144,7 +143,7 @@ impl From<Error> for Boot {
 
 /// Refuses, before anything is launched, what nitro-cli would refuse: no CPU, and memory below 4 times the EIF.
 pub(crate) fn check_size(cpus: u32, memory_mib: u64, eif_bytes: u64) -> Result<(), Error> {
-    if !(1..=MAX_CPUS).contains(&cpus) {
+    if !(1..=MOST_EMULATED_CPUS).contains(&cpus) {
         return Err(Error::Cpus(cpus));
     }
     let least_mib = eif_bytes.saturating_mul(4).div_ceil(MIB);
