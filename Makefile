@@ -34,7 +34,7 @@ bench: programs bundle image
 .PHONY: programs
 programs: setup
 	@echo "==> building the programs"
-	@cargo build --release --workspace --bins --exclude enclave-agent
+	@cargo build --release --workspace --bins
 
 ## make agent    the agent, static
 .PHONY: agent
