@@ -284,7 +284,7 @@ pub(crate) mod tests {
 
     #[test]
     fn unfit_fields_are_refused() {
-        let changes: [fn(&mut LaunchMessage); 9] = [
+        let changes: [fn(&mut LaunchMessage); 14] = [
             |m| m.kind = "treza/launch/2".into(),
             |m| m.record_id = "../x".into(),
             |m| {
@@ -308,8 +308,25 @@ pub(crate) mod tests {
                     2
                 ]
             },
+            |m| m.bundle = "x".repeat(81),
+            |m| {
+                m.environment = (0..=MAX_ENVIRONMENT.0)
+                    .map(|n| Variable {
+                        name: format!("A{n:03}"),
+                        value: String::new(),
+                    })
+                    .collect()
+            },
+            |m| {
+                m.environment = vec![Variable {
+                    name: "A".into(),
+                    value: "x".repeat(MAX_ENVIRONMENT.1),
+                }]
+            },
             |m| m.ports = vec![0],
             |m| m.ports = vec![81, 80],
+            |m| m.ports = (1..=MAX_PORTS as u16 + 1).collect(),
+            |m| m.aws_services = (0..=MAX_SERVICES).map(|n| format!("s{n:02}")).collect(),
             |m| {
                 m.probe = Some(Probe {
                     path: "/a b".into(),

@@ -1,5 +1,5 @@
-//! Boot time, and 64 MiB each way at several write sizes through the vsock device; against vhost-device-vsock
-//! where that is in PATH.
+//! Boot time, and the throughput of the vsock device each way: 64 MiB in writes of every size, then at several sizes
+//! against vhost-device-vsock, where that is in PATH.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -21,12 +21,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{PATIENCE, SHARED, config, read_pattern, write_pattern};
+use support::{EVERY, LARGEST, PATIENCE, SHARED, config, read_pattern, write_pattern};
 
 const TOTAL: usize = 64 << 20;
 /// The peer stalls for good at writes above 32 KiB.
 const PEER_LIMIT: usize = 32 << 10;
-const SIZES: [usize; 6] = [64, 1 << 10, 4 << 10, 32 << 10, 64 << 10, 256 << 10];
+const SIZES: [usize; 7] = [1, 64, 1 << 10, 4 << 10, 32 << 10, 64 << 10, LARGEST];
+/// Writes of a few bytes cost a call each: so many of them say as much as more would.
+const WRITES: usize = 40_000;
 const BOOTS: usize = 10;
 
 fn main() {
@@ -39,7 +41,15 @@ fn main() {
     );
 
     let (our, _) = ours();
+    println!(
+        "{} MiB in writes of 1 B to {} KiB: guest to host {:.1} MiB/s, host to guest {:.1} MiB/s",
+        TOTAL >> 20,
+        LARGEST >> 10,
+        from_guest(&our.path, TOTAL, EVERY),
+        to_guest(&our.path, TOTAL, EVERY)
+    );
     let peer = Peer::start();
+    println!("at most 64 MiB and {WRITES} writes of a size");
     println!(
         "{:>8}  {:>26}  {:>26}",
         "write", "guest to host (MiB/s)", "host to guest (MiB/s)"
@@ -47,17 +57,16 @@ fn main() {
     for size in SIZES {
         let mut line = format!("{size:>8}");
         for measure in [from_guest, to_guest] {
-            // Writes of a few bytes cost a call each: less of them says as much.
-            let total = TOTAL.min(size * 40_000);
+            let total = TOTAL.min(size * WRITES);
             let rate = measure(&our.path, total, size);
             let theirs = peer
                 .as_ref()
                 .filter(|_| size <= PEER_LIMIT)
                 .map(|peer| measure(&peer.path, total, size));
             let ratio = theirs
-                .map(|theirs| format!("{:.2} x {theirs:.0}", rate / theirs))
+                .map(|theirs| format!("{:.2} x {theirs:.1}", rate / theirs))
                 .unwrap_or_default();
-            line += &format!("  {rate:>10.0} {ratio:>15}");
+            line += &format!("  {rate:>10.1} {ratio:>15}");
         }
         println!("{line}");
     }

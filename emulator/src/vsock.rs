@@ -6,9 +6,11 @@
 //!
 //! - the guest's memory and queues: [`ring`], [`device`]
 //! - what is in the queues: [`packet`]
-//! - the connections: [`connection`], [`credit`], their turns to send, and the table of them: [`switch`]
+//! - the connections: [`connection`], what flows from the guest ([`backlog`]) and to it ([`credit`], in turns), and
+//!   the table of them: [`switch`]
 //! - the host's side: [`listener`], [`dial`]
 
+pub mod backlog;
 pub mod connection;
 pub mod credit;
 mod device;

@@ -14,7 +14,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
-use support::{PATIENCE, accept, answer_heartbeat, boot, config, read_pattern, write_pattern};
+use support::{EVERY, PATIENCE, accept, answer_heartbeat, boot, config, read_pattern, write_pattern};
 
 const MIB: usize = 1024 * 1024;
 
@@ -28,6 +28,7 @@ fn data_goes_both_ways_in_writes_of_every_size() {
         (33_000, 8 * MIB),
         (65_536, 8 * MIB),
         (262_144, 32 * MIB),
+        (EVERY, 64 * MIB),
     ] {
         let mut source = guest.command(&format!("source {total} {size}"));
         assert_eq!(read_pattern(&mut source), total, "from the guest by {size}");
@@ -248,7 +249,9 @@ fn an_enclave_of_a_shape_that_cannot_be_is_refused() {
     assert!(refuse(&|config| config.cpus = 0).contains("1 to 32"));
     assert!(refuse(&|config| config.cid = 3).contains("reserved"));
     assert!(refuse(&|config| config.eif = "/nowhere.eif".into()).contains("/nowhere.eif"));
-    assert!(refuse(&|config| config.eif = "/proc/self/exe".into()).contains("memory"));
+    let large = directory.path().join("large.eif");
+    std::fs::File::create(&large).unwrap().set_len(33 << 20).unwrap();
+    assert!(refuse(&|config| config.eif.clone_from(&large)).contains("at least 132 MiB"));
     assert!(refuse(&|config| config.run_dir = directory.path().join("x".repeat(120))).contains("shorter"));
 }
 

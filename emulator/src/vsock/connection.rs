@@ -1,20 +1,13 @@
-//! One connection between a port of the guest and a socket of the host: its credit, its backlog, its end.
+//! One connection between a port of the guest and a socket of the host: what it may send, what it says, its end.
 
+use super::backlog::{BUF_ALLOC, Backlog, send};
 use super::credit::Credit;
 use super::packet::{Header, Op, SHUTDOWN_BOTH, SHUTDOWN_RECEIVE, SHUTDOWN_SEND};
 use super::ring::{self, Buffers};
-use std::collections::VecDeque;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-
-/// The receive buffer that every connection advertises, in bytes: what the guest can send before the host's
-/// program reads. No more of it is ever held here.
-pub const BUF_ALLOC: u32 = 256 * 1024;
-
-/// How much may have been passed on before the guest is told: early enough that it need not stop.
-const CREDIT_UPDATE_AFTER: u32 = BUF_ALLOC / 4;
 
 /// The guest broke the protocol, in this way: its connection is reset.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,13 +36,9 @@ pub struct Connection {
     established: bool,
     pending: Pending,
 
-    received: u32,
-    forwarded: u32,
-    forwarded_told: u32,
-    backlog: VecDeque<u8>,
+    backlog: Backlog,
     guest_shutdown: u32,
     guest_gone: bool,
-    host_reads_no_more: bool,
 
     credit: Credit,
     credit_asked: bool,
@@ -96,13 +85,9 @@ impl Connection {
                 open: Some(open),
                 ..Pending::default()
             },
-            received: 0,
-            forwarded: 0,
-            forwarded_told: 0,
-            backlog: VecDeque::new(),
+            backlog: Backlog::default(),
             guest_shutdown: 0,
             guest_gone: false,
-            host_reads_no_more: false,
             credit: Credit::default(),
             credit_asked: false,
             readable: false,
@@ -147,35 +132,12 @@ impl Connection {
     }
 
     /// Passes the guest's data on, and keeps what the host's program does not take yet.
-    ///
-    /// virtio 1.2, 5.10.6.3.1: "VIRTIO_VSOCK_OP_RW data packets MUST only be transmitted when the peer has
-    /// sufficient free buffer space for the payload." What the guest may count as free is what it was told
-    /// of.
-    pub fn take_data(&mut self, mut data: Buffers<'_>) -> Result<(), Violation> {
-        let len = data.len();
-        let free = BUF_ALLOC.saturating_sub(self.received.wrapping_sub(self.forwarded_told));
+    pub fn take_data(&mut self, data: Buffers<'_>) -> Result<(), Violation> {
         if !self.established || self.guest_shutdown & SHUTDOWN_SEND != 0 {
             return Err(Violation("it sent data outside the connection's life"));
         }
-        if len > free as usize {
-            return Err(Violation("it sent more than its credit"));
-        }
-        self.received = self.received.wrapping_add(len as u32);
-        while self.backlog.is_empty() && !self.host_reads_no_more && !data.is_empty() {
-            match data.send(self.socket.as_fd()) {
-                Ok(sent) => {
-                    data.advance(sent);
-                    self.note_forwarded(sent);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => self.stop_writing(),
-            }
-        }
-        if self.host_reads_no_more {
-            self.note_forwarded(data.len());
-        } else {
-            data.append_to(&mut self.backlog);
-        }
+        self.backlog.take(data, &self.socket)?;
+        self.note_cut_off();
         Ok(())
     }
 
@@ -186,32 +148,15 @@ impl Connection {
 
     /// Passes on what waits, as far as the host's program takes it.
     pub fn flush(&mut self) {
-        while !self.backlog.is_empty() {
-            match send(&self.socket, self.backlog.as_slices().0) {
-                Ok(sent) => {
-                    self.backlog.drain(..sent);
-                    self.note_forwarded(sent);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.stop_writing(),
-            }
-        }
+        self.backlog.flush(&self.socket);
+        self.note_cut_off();
         self.close_writing_if_done();
     }
 
-    /// The host's program will read no more, so what the guest still sends goes nowhere; the guest is told,
-    /// and its data counts as forwarded so that it never waits for room.
-    fn stop_writing(&mut self) {
-        self.host_reads_no_more = true;
-        self.pending.shutdown = true;
-        let lost = self.backlog.len();
-        self.backlog.clear();
-        self.note_forwarded(lost);
-    }
-
-    fn note_forwarded(&mut self, bytes: usize) {
-        self.forwarded = self.forwarded.wrapping_add(bytes as u32);
-        self.pending.credit_update |= self.forwarded.wrapping_sub(self.forwarded_told) >= CREDIT_UPDATE_AFTER;
+    /// The guest is told once that the host's program reads no more.
+    fn note_cut_off(&mut self) {
+        let untold = self.own_shutdown & SHUTDOWN_RECEIVE == 0;
+        self.pending.shutdown |= self.backlog.is_cut_off() && untold;
     }
 
     /// The guest asks for its credit.
@@ -296,7 +241,8 @@ impl Connection {
             credit_request,
             shutdown,
         } = self.pending;
-        open.is_some() || credit_update || credit_request || shutdown
+        let credit_update = credit_update || self.backlog.is_update_due();
+        !self.guest_gone && (open.is_some() || credit_update || credit_request || shutdown)
     }
 
     /// The next packet without data; a plain credit update if there was none.
@@ -310,7 +256,7 @@ impl Connection {
             if self.at_end {
                 flags |= SHUTDOWN_SEND;
             }
-            if self.hung_up || self.host_reads_no_more {
+            if self.hung_up || self.backlog.is_cut_off() {
                 flags |= SHUTDOWN_RECEIVE;
             }
             self.own_shutdown |= flags;
@@ -330,11 +276,10 @@ impl Connection {
     /// buf_alloc and fwd_cnt fields."
     fn header(&mut self, op: Op, len: u32) -> Header {
         self.pending.credit_update = false;
-        self.forwarded_told = self.forwarded;
         Header {
             op: op as u16,
             len,
-            fwd_cnt: self.forwarded,
+            fwd_cnt: self.backlog.tell(),
             ..self.address
         }
     }
@@ -400,14 +345,4 @@ pub enum End {
     Silent,
     /// The guest is sent a reset.
     Reset,
-}
-
-fn send(socket: &UnixStream, bytes: &[u8]) -> io::Result<usize> {
-    use nix::sys::socket::{MsgFlags, send};
-    use std::os::fd::AsRawFd;
-    Ok(send(
-        socket.as_raw_fd(),
-        bytes,
-        MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
-    )?)
 }

@@ -1,30 +1,23 @@
 //! Process 1 of the guest that the tests boot: a heartbeat, then one command a connection to port 5000.
 //! Standard library only; the tests compile it with rustc for x86_64-unknown-linux-musl.
 
+mod vsock;
+
 use std::fs::File;
-use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Result, Write};
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use vsock::{Address, checked, dial, send_heartbeat};
 
-const AF_VSOCK: i32 = 40;
 const CID_ANY: u32 = u32::MAX;
+const COMMANDS: u32 = 5000;
 const PERIOD: usize = 251;
+const LARGEST: usize = 256 << 10;
 const SHUT_WR: i32 = 1;
 const RB_AUTOBOOT: i32 = 0x0123_4567;
 
-#[repr(C)]
-struct Address {
-    family: u16,
-    reserved: u16,
-    port: u32,
-    cid: u32,
-    zero: [u8; 4],
-}
-
 unsafe extern "C" {
-    fn socket(domain: i32, kind: i32, protocol: i32) -> i32;
-    fn connect(fd: i32, address: *const Address, len: u32) -> i32;
     fn bind(fd: i32, address: *const Address, len: u32) -> i32;
     fn listen(fd: i32, backlog: i32) -> i32;
     fn accept(fd: i32, address: *const Address, len: *mut u32) -> i32;
@@ -36,30 +29,17 @@ unsafe extern "C" {
 static WRITTEN: AtomicU64 = AtomicU64::new(0);
 static READ: AtomicU64 = AtomicU64::new(0);
 
-fn address(cid: u32, port: u32) -> Address {
-    Address { family: AF_VSOCK as u16, reserved: 0, port, cid, zero: [0; 4] }
-}
-
-fn checked(result: i32) -> Result<i32> {
-    if result < 0 { Err(Error::last_os_error()) } else { Ok(result) }
-}
-
-fn vsock() -> Result<File> {
-    Ok(unsafe { File::from_raw_fd(checked(socket(AF_VSOCK, 1, 0))?) })
-}
-
-fn dial(cid: u32, port: u32) -> Result<File> {
-    let stream = vsock()?;
-    checked(unsafe { connect(stream.as_raw_fd(), &address(cid, port), 16) })?;
-    Ok(stream)
-}
-
-/// Writes `total` bytes of the pattern, `size` at a time; the byte at `i` is `i % PERIOD`.
+/// Writes `total` bytes of the pattern, `size` at a time, or, if that is 0, of every size, doubling from 1 byte to
+/// 256 KiB and then from 1 again; the byte at `i` is `i % PERIOD`.
 fn source(stream: &mut File, total: usize, size: usize) -> Result<()> {
-    let pattern: Vec<u8> = (0..PERIOD + size).map(|i| (i % PERIOD) as u8).collect();
+    let pattern: Vec<u8> = (0..PERIOD + size.max(LARGEST)).map(|i| (i % PERIOD) as u8).collect();
+    let every = (0..=LARGEST.ilog2()).map(|power| 1 << power).cycle();
     let mut done = 0;
-    while done < total {
-        let start = done % PERIOD;
+    for power in every {
+        if done == total {
+            break;
+        }
+        let (start, size) = (done % PERIOD, if size == 0 { power } else { size });
         let count = stream.write(&pattern[start..start + size.min(total - done)])?;
         done += count;
         WRITTEN.fetch_add(count as u64, Ordering::Relaxed);
@@ -103,7 +83,12 @@ fn serve(stream: File) -> Result<()> {
     let mut line = String::new();
     input.read_line(&mut line)?;
     let words: Vec<&str> = line.split_whitespace().collect();
-    let number = |i: usize| words.get(i).and_then(|word| word.parse::<usize>().ok()).unwrap_or(0);
+    let number = |i: usize| {
+        words
+            .get(i)
+            .and_then(|word| word.parse::<usize>().ok())
+            .unwrap_or(0)
+    };
     match words[..] {
         ["echo"] => echo(&mut input, &mut output)?,
         ["source", ..] => source(&mut output, number(1), number(2))?,
@@ -152,7 +137,12 @@ fn serve(stream: File) -> Result<()> {
             }
         }
         ["counters"] => {
-            writeln!(output, "{} {}", WRITTEN.load(Ordering::Relaxed), READ.load(Ordering::Relaxed))?;
+            writeln!(
+                output,
+                "{} {}",
+                WRITTEN.load(Ordering::Relaxed),
+                READ.load(Ordering::Relaxed)
+            )?;
         }
         ["panic"] => std::process::exit(3),
         ["reboot"] => {
@@ -164,14 +154,13 @@ fn serve(stream: File) -> Result<()> {
 }
 
 fn run() -> Result<()> {
-    let listener = vsock()?;
-    checked(unsafe { bind(listener.as_raw_fd(), &address(CID_ANY, 5000), 16) })?;
+    let listener = vsock::stream()?;
+    let address = Address::new(CID_ANY, COMMANDS);
+    checked(unsafe { bind(listener.as_raw_fd(), &address, Address::SIZE) })?;
     checked(unsafe { listen(listener.as_raw_fd(), 64) })?;
     // The kernel passes on what it does not know of its command line.
     if !std::env::args().any(|argument| argument == "no-heartbeat") {
-        let mut heartbeat = dial(3, 9000)?;
-        heartbeat.write_all(&[0xB7])?;
-        heartbeat.read_exact(&mut [0])?;
+        send_heartbeat()?;
     }
     println!("guest: up");
     loop {

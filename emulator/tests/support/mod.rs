@@ -165,14 +165,23 @@ pub fn pattern(from: usize, len: usize) -> Vec<u8> {
 
 /// Writes `total` bytes of the pattern, `size` at a time.
 pub fn write_pattern(stream: &mut UnixStream, total: usize, size: usize) {
-    let pattern = pattern(0, 251 + size);
-    let mut done = 0;
+    let pattern = pattern(0, 251 + LARGEST);
+    let (mut done, mut sizes) = (0, sizes(size));
     while done < total {
         let start = done % 251;
-        done += stream
-            .write(&pattern[start..start + size.min(total - done)])
-            .unwrap();
+        let size = sizes.next().unwrap().min(total - done);
+        done += stream.write(&pattern[start..start + size]).unwrap();
     }
+}
+
+/// The largest write.
+pub const LARGEST: usize = 256 << 10;
+/// As a size: writes of every size, doubling from 1 byte to 256 KiB and then from 1 again. The guest knows it too.
+pub const EVERY: usize = 0;
+
+fn sizes(size: usize) -> impl Iterator<Item = usize> {
+    let every = (0..=LARGEST.ilog2()).map(|power| 1 << power).cycle();
+    every.map(move |power: usize| if size == EVERY { power } else { size })
 }
 
 /// Reads the pattern to its end, and returns its length.
