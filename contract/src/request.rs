@@ -11,7 +11,7 @@ use crate::item::Item;
 use crate::launch::{self, LaunchMessage, Probe, Variable, Workload};
 use crate::row::attribute;
 use fields::Fields;
-pub use web::least_memory_mib;
+pub use web::{least_memory_mib, memory_mib_for};
 
 /// The AWS services that a row may name in `awsServices`.
 pub const AWS_SERVICES: [&str; 10] = [

@@ -3,7 +3,7 @@
 use crate::pipeline::{Error, Pipeline};
 use crate::ports::Measured;
 use crate::validate::{DEPLOYING, request};
-use contract::request::{EnclaveRequest, Source};
+use contract::request::{EnclaveRequest, Source, memory_mib_for};
 use contract::row::{Expected, Row};
 use contract::{RecordId, Status};
 use std::collections::BTreeMap;
@@ -67,11 +67,15 @@ fn check_memory(request: &EnclaveRequest, eif_bytes: u64) -> Result<(), Error> {
         return Ok(());
     }
     let (field, fitting) = match request.source {
-        Source::Image(_) => ("providerConfig.memoryMiB", least.max(1024).next_power_of_two()),
-        Source::Eif(_) => ("configuration.memory_mib", least),
+        Source::Image(_) => ("providerConfig.memoryMiB", memory_mib_for(least)),
+        Source::Eif(_) => ("configuration.memory_mib", Some(least)),
     };
+    let mend = fitting.map_or_else(
+        || "more than a row may ask for: make the image smaller".to_owned(),
+        |fitting| format!("write {fitting}"),
+    );
     Err(Error::Final(format!(
-        "{field}: is {}; the EIF has {} MiB and an enclave needs {MEMORY_PER_EIF} times that: write {fitting}",
+        "{field}: is {}; the EIF has {} MiB and an enclave needs {MEMORY_PER_EIF} times that: {mend}",
         request.memory_mib,
         eif_bytes.div_ceil(MIB)
     )))

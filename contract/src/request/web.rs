@@ -13,6 +13,13 @@ const CPUS: [u64; 4] = [2, 4, 8, 16];
 const MEMORY_MIB: std::ops::RangeInclusive<u64> = 1024..=16384;
 const MEMORY_MIB_PER_CPU: u64 = 512;
 
+/// The least memory that the shape takes and that is at least `needed`, in MiB; none if that is more than a row may ask
+/// for.
+pub fn memory_mib_for(needed: u64) -> Option<u64> {
+    let fitting = needed.max(*MEMORY_MIB.start()).checked_next_power_of_two()?;
+    MEMORY_MIB.contains(&fitting).then_some(fitting)
+}
+
 /// The least memory, in MiB, that the web application's shape takes for so many CPUs. It is a choice of the web
 /// application's whatever `cpus` is.
 pub fn least_memory_mib(cpus: u64) -> u64 {

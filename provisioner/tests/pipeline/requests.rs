@@ -100,9 +100,15 @@ async fn a_revision_that_is_none_fails_the_row_and_is_mended_by_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_that_cannot_hold_the_image_names_what_fits() {
     let world = World::new().await;
-    world.registry.measured.lock().unwrap().eif_bytes = 300 << 20;
-    world.put(web_row("a")).await;
-    world.turn().await;
-    let reason = world.reason("a").await;
-    assert!(reason.contains("write 2048"), "{reason}");
+    for (id, mib, mend) in [
+        ("a", 300, "write 2048"),
+        ("b", 4096, "write 16384"),
+        ("c", 4097, "make the image smaller"),
+    ] {
+        world.registry.measured.lock().unwrap().eif_bytes = mib << 20;
+        world.put(web_row(id)).await;
+        world.turn().await;
+        let reason = world.reason(id).await;
+        assert!(reason.contains(mend), "{reason}");
+    }
 }
