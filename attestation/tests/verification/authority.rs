@@ -86,13 +86,18 @@ impl Authority {
     }
 
     pub(crate) fn signature(&self, payload: &[u8]) -> Vec<u8> {
+        self.signature_under(ES384, payload)
+    }
+
+    /// The leaf's signature over `payload` under any protected header.
+    pub(crate) fn signature_under(&self, protected: &[u8], payload: &[u8]) -> Vec<u8> {
         let mut signed = Encoder::new(Vec::new());
         signed
             .array(4)
             .unwrap()
             .str("Signature1")
             .unwrap()
-            .bytes(ES384)
+            .bytes(protected)
             .unwrap();
         signed.bytes(b"").unwrap().bytes(payload).unwrap();
         let signature = self

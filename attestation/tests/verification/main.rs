@@ -7,6 +7,8 @@ mod bindings;
 mod cache;
 mod chain;
 mod codes;
+#[cfg(feature = "serde")]
+mod conformance;
 mod encoding;
 #[cfg(feature = "serde")]
 mod example;
