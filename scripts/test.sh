@@ -1,6 +1,7 @@
 #!/bin/bash
 # Every test, with real boots: what `make test` runs once programs, bundle and image are there. It fetches what only
-# tests need (an S3 server, into a Python environment in target/venv) and builds the example program that they launch.
+# tests need (an S3 server, and libraries for a second verifier of documents, into a Python environment in target/venv)
+# and builds the example program that they launch.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
@@ -15,11 +16,11 @@ if [ -z "${TREZA_KERNEL:-}" ]; then
 fi
 echo "==> kernel: $TREZA_KERNEL"
 
-if [ ! -x target/venv/bin/moto_server ]; then
-    echo "==> an S3 server for the tests: moto, into target/venv"
+if ! target/venv/bin/python -c 'import cbor2, cryptography, moto.server' 2>/dev/null; then
+    echo "==> for the tests, into target/venv: an S3 server (moto), and what their second verifier stands on"
     rm -rf target/venv
     python3 -m venv target/venv
-    target/venv/bin/pip install --quiet --disable-pip-version-check 'moto[server]'
+    target/venv/bin/pip install --quiet --disable-pip-version-check 'moto[server]' cbor2 cryptography
 fi
 
 echo "==> the example program that uses /dev/nsm"

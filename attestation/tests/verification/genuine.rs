@@ -8,19 +8,19 @@ use std::fs;
 use std::path::PathBuf;
 
 pub(crate) struct Vector {
-    name: String,
+    pub(crate) name: String,
     pub(crate) document: Vec<u8>,
     about: Value,
 }
 
 impl Vector {
-    /// First and last second at which the whole chain is valid.
+    /// First and last second at which the whole chain is valid; 0 for a document that has no such chain.
     pub(crate) fn window(&self) -> [u64; 2] {
-        [0, 1].map(|end| self.about["window_unix"][end].as_u64().unwrap())
+        [0, 1].map(|end| self.about["window_unix"][end].as_u64().unwrap_or(0))
     }
 }
 
-fn vectors() -> Vec<Vector> {
+pub(crate) fn vectors() -> Vec<Vector> {
     let Some(folder) = std::env::var_os("TREZA_VECTORS") else {
         eprintln!("skipped: TREZA_VECTORS does not name a folder of genuine documents");
         return Vec::new();

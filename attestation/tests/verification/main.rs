@@ -9,10 +9,14 @@ mod chain;
 mod codes;
 #[cfg(feature = "serde")]
 mod conformance;
+#[cfg(feature = "serde")]
+mod differential;
 mod encoding;
 #[cfg(feature = "serde")]
 mod example;
 mod genuine;
+#[cfg(feature = "serde")]
+mod mutants;
 mod mutation;
 mod policy;
 #[cfg(feature = "serde")]
