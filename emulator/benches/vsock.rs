@@ -28,7 +28,7 @@ const TOTAL: usize = 64 << 20;
 const PEER_LIMIT: usize = 32 << 10;
 const SIZES: [usize; 7] = [1, 64, 1 << 10, 4 << 10, 32 << 10, 64 << 10, LARGEST];
 /// Writes of a few bytes cost a call each: so many of them say as much as more would.
-const WRITES: usize = 40_000;
+const WRITES: usize = 200_000;
 const BOOTS: usize = 10;
 
 fn main() {
@@ -64,9 +64,9 @@ fn main() {
                 .filter(|_| size <= PEER_LIMIT)
                 .map(|peer| measure(&peer.path, total, size));
             let ratio = theirs
-                .map(|theirs| format!("{:.2} x {theirs:.1}", rate / theirs))
+                .map(|theirs| format!("{:.2} x {theirs:.2}", rate / theirs))
                 .unwrap_or_default();
-            line += &format!("  {rate:>10.1} {ratio:>15}");
+            line += &format!("  {rate:>10.2} {ratio:>15}");
         }
         println!("{line}");
     }

@@ -37,44 +37,63 @@ impl Device {
         Device { cid, memory, switch }
     }
 
-    /// Works until neither guest nor host has anything to move.
+    /// Moves what the guest has sent, and what it is to get, until there is nothing more of either.
     fn work(&mut self, receive: &VringMutex<Memory>, transmit: &VringMutex<Memory>) {
         let memory = self.memory.memory();
         loop {
-            let mut moved = self.switch.poll_host();
-            moved |= self.serve(transmit, &memory, Switch::take_packets, Switch::can_take_packets);
-            moved |= self.serve(receive, &memory, Switch::give_packets, Switch::has_packets);
-            if !moved {
+            let taken = self.serve(transmit, &memory, Switch::take_packets, Switch::can_take_packets);
+            let given = self.serve(receive, &memory, Switch::give_packets, Switch::has_packets);
+            // What was taken is done with unless more came meanwhile; where something was given, there may be more to
+            // give, or room for the answers to what the guest sends.
+            if taken != Served::More && given == Served::Nothing {
                 return;
             }
         }
     }
 
-    /// Works on one queue, and says whether there was anything to do. Only while `wants_more` is the guest
-    /// asked to say when there is more, and it is told only once of all that was done.
+    /// Works on one queue. Only while `wants_more` is the guest asked to say when there is more, and it is told only
+    /// once of all that was done.
     fn serve(
         &mut self,
         vring: &VringMutex<Memory>,
         memory: &GuestMemoryMmap,
         work: fn(&mut Switch, &mut Ring<'_, '_>) -> bool,
         wants_more: fn(&Switch) -> bool,
-    ) -> bool {
+    ) -> Served {
         let mut state = vring.get_mut();
         if !state.is_enabled() || !state.get_queue().ready() {
-            return false;
+            return Served::Nothing;
         }
         // Where one of these calls fails the guest's own ring does not lie in its memory, and it gets what it
         // asked for: silence.
         let _ = state.disable_notification();
-        let mut moved = work(&mut self.switch, &mut Ring::new(state.get_queue_mut(), memory));
-        if wants_more(&self.switch) && state.enable_notification().unwrap_or(false) {
-            moved |= work(&mut self.switch, &mut Ring::new(state.get_queue_mut(), memory));
+        let mut served = match work(&mut self.switch, &mut Ring::new(state.get_queue_mut(), memory)) {
+            true => Served::All,
+            false => Served::Nothing,
+        };
+        // What came before the guest was asked to say so, it does not say.
+        if wants_more(&self.switch)
+            && state.enable_notification().unwrap_or(false)
+            && work(&mut self.switch, &mut Ring::new(state.get_queue_mut(), memory))
+        {
+            served = Served::More;
         }
-        if moved && state.needs_notification().unwrap_or(false) {
+        if served != Served::Nothing && state.needs_notification().unwrap_or(false) {
             let _ = state.signal_used_queue();
         }
-        moved
+        served
     }
+}
+
+/// What work on a queue came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Served {
+    /// There was nothing to do.
+    Nothing,
+    /// What there was is done, and the guest says when there is more.
+    All,
+    /// More came while it was done: the guest is to be asked again to say so.
+    More,
 }
 
 impl VhostUserBackendMut for Device {
@@ -123,14 +142,18 @@ impl VhostUserBackendMut for Device {
         new_event_consumer_and_notifier(EventFlag::NONBLOCK | EventFlag::CLOEXEC).ok()
     }
 
-    /// A kick of either queue and an event of the host all mean the same: see what there is.
+    /// A kick of either queue means the same: see what there is. What the host's sockets have is looked for when they
+    /// say so, which they do until it is taken.
     fn handle_event(
         &mut self,
-        _event: u16,
+        event: u16,
         _events: EventSet,
         vrings: &[VringMutex<Memory>],
         _thread: usize,
     ) -> io::Result<()> {
+        if u64::from(event) == HOST_EVENT {
+            self.switch.poll_host();
+        }
         if let [receive, transmit, ..] = vrings {
             self.work(receive, transmit);
         }
