@@ -6,9 +6,17 @@ use rustls_pki_types::UnixTime;
 use std::ops::RangeInclusive;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::KeyUsage;
-use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_SIG_ECDSA_WITH_SHA384};
+use x509_parser::oid_registry::{OID_SIG_ECDSA_WITH_SHA384, OID_X509_EXT_KEY_USAGE};
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
+
+/// A SubjectPublicKeyInfo with an uncompressed P-384 point (RFC 5480, 2) up to the point's coordinates. The one DER
+/// that there is: compared as bytes, since the parser takes an object identifier under any tag.
+const P384_KEY: &[u8] =
+    b"\x30\x76\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22\x03\x62\x00\x04";
+
+/// DER's tag of a BIT STRING.
+const BIT_STRING: u8 = 3;
 
 /// A certificate's place in the chain.
 #[derive(Debug, Clone, Copy)]
@@ -45,12 +53,12 @@ impl<'a> Certificate<'a> {
         if parsed.version() != X509Version::V3 {
             return Err(refuse(format!("version field {}", parsed.version().0)));
         }
-        // The parser takes an extension that it cannot read for absent.
-        if let Some(extension) = parsed
-            .extensions()
-            .iter()
-            .find(|extension| extension.parsed_extension().error().is_some())
-        {
+        // The parser takes an extension that it cannot read for absent, and a key usage under any tag for one.
+        if let Some(extension) = parsed.extensions().iter().find(|extension| {
+            let other_tag =
+                extension.oid == OID_X509_EXT_KEY_USAGE && extension.value.first() != Some(&BIT_STRING);
+            other_tag || extension.parsed_extension().error().is_some()
+        }) {
             return Err(refuse(format!("a malformed extension {}", extension.oid)));
         }
         Ok(Self { parsed, field })
@@ -64,17 +72,11 @@ impl<'a> Certificate<'a> {
             return Err(self.refuse(Code::CertificateAlgorithm, found, "ecdsa-with-SHA384"));
         }
         let key = self.parsed.public_key();
-        let curve = key
-            .algorithm
-            .parameters
-            .as_ref()
-            .and_then(|parameters| parameters.as_oid().ok());
         let point = &key.subject_public_key;
-        let is_p384 = key.algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY
-            && curve == Some(OID_NIST_EC_P384)
-            && point.unused_bits == 0
-            && point.data.len() == POINT_LEN
-            && point.data.first() == Some(&4);
+        let is_p384 = key
+            .raw
+            .strip_prefix(P384_KEY)
+            .is_some_and(|coordinates| coordinates.len() == POINT_LEN - 1);
         if !is_p384 {
             let found = format!(
                 "a key of algorithm {}, {} bytes",

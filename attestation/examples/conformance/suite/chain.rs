@@ -212,7 +212,22 @@ fn key_usages() -> Vec<Case> {
             authority.params[place].key_usages = wrong
         })
     };
-    faults.into_iter().map(case).collect()
+    let mut cases: Vec<_> = faults.into_iter().map(case).collect();
+    for (place, unused, bits) in [(REGIONAL, 2, 4), (ZONAL, 2, 4), (INSTANCE, 2, 4), (LEAF, 7, 0x80)] {
+        let name = of_place(place, "key-usage-under-another-tag");
+        cases.push(changed(
+            &name,
+            "one X.509 v3 certificate in DER",
+            CertificateEncoding,
+            |authority| {
+                // [3] where DER has BIT STRING (3), with the right bits.
+                let usage = CustomExtension::from_oid_content(&[2, 5, 29, 15], vec![0x83, 2, unused, bits]);
+                authority.params[place].key_usages = vec![];
+                authority.params[place].custom_extensions = vec![usage];
+            },
+        ));
+    }
+    cases
 }
 
 fn windows() -> Vec<Case> {
