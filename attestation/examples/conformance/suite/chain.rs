@@ -165,7 +165,31 @@ fn algorithms() -> Vec<Case> {
         &certificates,
         CertificateAlgorithm,
     ));
+    cases.push(key_under_another_tag());
     cases
+}
+
+/// The leaf's key, its algorithm under tag 7 (ObjectDescriptor) where DER has 6, in a certificate that its issuer signed.
+fn key_under_another_tag() -> Case {
+    let authority = Authority::new();
+    let mut certificates = authority.issue();
+    let right = b"\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01";
+    let leaf = &certificates[LEAF];
+    let place = leaf
+        .windows(right.len())
+        .position(|bytes| bytes == right)
+        .unwrap();
+    let mut wrong = leaf.clone();
+    wrong[place + 2] = 7;
+    certificates[LEAF] = authority.signed_again(&wrong, INSTANCE);
+    let rule = "a P-384 key, signed with ecdsa-with-SHA384";
+    case(
+        &authority,
+        "leaf-key-under-another-tag",
+        rule,
+        &certificates,
+        CertificateAlgorithm,
+    )
 }
 
 fn constraints() -> Vec<Case> {
