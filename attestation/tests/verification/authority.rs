@@ -2,7 +2,7 @@
 
 use attestation::{Pcr, Root, pcr4_of};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair};
+use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair};
 use minicbor::Encoder;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -74,18 +74,6 @@ impl Authority {
             .unwrap()
             .der()
             .to_vec()
-    }
-
-    /// `certificate`, of which a byte was changed, with a right signature of the key of `by`.
-    pub(crate) fn signed_again(&self, certificate: &[u8], by: usize) -> Vec<u8> {
-        let length = usize::from(u16::from_be_bytes([certificate[6], certificate[7]]));
-        let signed = &certificate[4..8 + length];
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &self.keys[by].serialize_der());
-        let signature = key.unwrap().sign(&SystemRandom::new(), signed).unwrap();
-        let bits = [&[3, 1 + signature.as_ref().len() as u8, 0], signature.as_ref()].concat();
-        let algorithm = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03"; // ecdsa-with-SHA384
-        let content = [signed, algorithm, &bits].concat();
-        [&[0x30, 0x82], &(content.len() as u16).to_be_bytes()[..], &content].concat()
     }
 
     /// A right document of this authority, to be changed or signed.

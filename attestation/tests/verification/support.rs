@@ -2,6 +2,8 @@
 
 use crate::authority::{Authority, Draft, NOW, at, document};
 use attestation::{Code, Document, Genuine, Refusal, verify};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair};
 
 /// More places of the chain.
 pub(crate) const REGIONAL: usize = 1;
@@ -13,6 +15,18 @@ impl Authority {
     pub(crate) fn sign(&self, draft: &Draft) -> Vec<u8> {
         let payload = draft.payload();
         document(&payload, &self.signature(&payload))
+    }
+
+    /// `certificate`, of which a byte was changed, with a right signature of the key of `by`.
+    pub(crate) fn signed_again(&self, certificate: &[u8], by: usize) -> Vec<u8> {
+        let length = usize::from(u16::from_be_bytes([certificate[6], certificate[7]]));
+        let signed = &certificate[4..8 + length];
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &self.keys[by].serialize_der());
+        let signature = key.unwrap().sign(&SystemRandom::new(), signed).unwrap();
+        let bits = [&[3, 1 + signature.as_ref().len() as u8, 0], signature.as_ref()].concat();
+        let algorithm = b"\x30\x0a\x06\x08\x2a\x86\x48\xce\x3d\x04\x03\x03"; // ecdsa-with-SHA384
+        let content = [signed, algorithm, &bits].concat();
+        [&[0x30, 0x82], &(content.len() as u16).to_be_bytes()[..], &content].concat()
     }
 
     /// Verifies `draft` as a document of the chain that it brings, whose root is trusted.
