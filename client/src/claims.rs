@@ -82,14 +82,12 @@ impl Proof {
     }
 
     fn image_claim(&self) -> Claim {
-        let registers = self.compared_registers(|index| IMAGE_PCRS.contains(&index));
         if self.attested.is_debug() {
-            return unproven(
-                "image",
-                "the enclave is in debug mode: any program, and its host may read along",
-            );
+            return self.debug_claim();
         }
-        let registers = registers.join(", ");
+        let registers = self
+            .compared_registers(|index| IMAGE_PCRS.contains(&index))
+            .join(", ");
         match (self.settles(), &self.image) {
             (Settles::Nothing, _) => unproven(
                 "image",
@@ -102,6 +100,24 @@ impl Proof {
                 format!("{registers}, measured here"),
             ),
             (Settles::Image, None) => proven("image", "the one that you expect".into(), registers),
+        }
+    }
+
+    /// In debug mode the registers of the image are zero, whatever was expected of them.
+    fn debug_claim(&self) -> Claim {
+        let withheld = self
+            .attested
+            .not_compared()
+            .iter()
+            .filter(|name| name.parse::<u8>().is_ok());
+        let withheld: Vec<_> = withheld.map(|index| format!("PCR{index}")).collect();
+        let finding = "the enclave is in debug mode: any program, and its host may read along";
+        match withheld.is_empty() {
+            true => unproven("image", finding),
+            false => unproven(
+                "image",
+                format!("{finding}; expected, but not compared: {}", withheld.join(", ")),
+            ),
         }
     }
 
@@ -152,7 +168,8 @@ impl Proof {
         }
         claims.push(unproven(
             "rest of the row",
-            "status and endpoints are the pipeline's and the host's word",
+            "status and endpoints are the pipeline's and the host's word; CPUs, memory, the image's reference and \
+             `expected` are the row's own",
         ));
         claims
     }

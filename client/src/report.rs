@@ -24,6 +24,8 @@ struct Json {
     reason: String,
     trust: Option<String>,
     compared: Vec<String>,
+    /// Expected, and withheld by debug mode.
+    not_compared: Vec<String>,
     module_id: Option<String>,
     timestamp_ms: Option<u64>,
     debug: Option<bool>,
@@ -80,6 +82,7 @@ fn proof_json(proof: &Proof) -> Json {
         reason: reason(&proof.claims()),
         trust: Some(proof.attested.trust().to_string()),
         compared: proof.compared.clone(),
+        not_compared: proof.attested.not_compared().to_vec(),
         module_id: Some(document.module_id.clone()),
         timestamp_ms: Some(document.timestamp_ms),
         debug: Some(proof.attested.is_debug()),

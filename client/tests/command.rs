@@ -150,6 +150,7 @@ fn options_of_time_nonce_and_debug_act() {
     let (code, json) = debug.verify(&with(&[&ROW[..], &["--allow-debug"]].concat(), &pcr0));
     assert_eq!((code, &json["debug"]), (0, &true.into()), "{json}");
     assert!(json["reason"].as_str().unwrap().contains("debug mode"));
+    assert_eq!(json["not_compared"], serde_json::json!(["0"]), "{json}");
 }
 
 #[test]

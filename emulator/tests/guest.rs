@@ -189,8 +189,9 @@ fn two_guests_of_a_hub_are_told_apart() {
         matches!(taken, emulator::Error::CidTaken { cid: 19, .. }),
         "{taken}"
     );
-    let mut prefaces = enclaves.each_ref().map(|enclave| {
-        let mut stream = accept(enclave, &listener);
+    // Both stay open until both are there: a guest whose heartbeat breaks off ends, and either may come first.
+    let mut streams = enclaves.each_ref().map(|enclave| accept(enclave, &listener));
+    let mut prefaces = streams.each_mut().map(|stream| {
         let mut preface = [0; 7];
         stream.read_exact(&mut preface).unwrap();
         String::from_utf8(preface.to_vec()).unwrap()

@@ -7,6 +7,7 @@ use host_daemon::config::Config;
 use host_daemon::driver::Emulator;
 use host_daemon::state_dir::StateDir;
 use host_daemon::{Error, daemon, holder};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -146,6 +147,7 @@ fn complete(work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> 
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

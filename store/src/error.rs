@@ -1,7 +1,8 @@
 //! What can go wrong with the tables.
 
-use aws_sdk_dynamodb::error::{BuildError, DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata};
 use contract::Fault;
+use contract::fault::printable;
 
 /// Why a table or an object could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,17 @@ pub enum Error {
     },
 }
 
+/// An error of the SDK with its causes, which alone name the reason. Not its `DisplayErrorContext`: that shows whole
+/// answers, and they may be anyone's.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    printable(&text, MAX_CAUSES)
+}
+
+/// The most characters of them that are kept.
+const MAX_CAUSES: usize = 500;
+
 impl Error {
     pub(crate) fn service<E>(doing: String) -> impl FnOnce(E) -> Self
     where
@@ -37,7 +49,7 @@ impl Error {
         move |error| Self::Service {
             doing,
             code: error.code().map(str::to_owned),
-            problem: DisplayErrorContext(&error).to_string(),
+            problem: causes(&error),
         }
     }
 
@@ -63,5 +75,28 @@ impl Error {
             Self::Service { code, .. } => !code.as_deref().is_some_and(|code| FINAL.contains(&code)),
             Self::Item(_) | Self::Object { .. } => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("dispatch failure")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn causes_are_told_without_what_only_a_programmer_reads() {
+        let outer = |said: &str| Outer(std::io::Error::other(said));
+        assert_eq!(
+            causes(&outer("nobody listens")),
+            "dispatch failure: nobody listens"
+        );
+        let long = causes(&outer(&"\u{1b}[31m".repeat(1000)));
+        assert!(
+            long.chars().count() <= MAX_CAUSES + 1 && !long.contains('\u{1b}'),
+            "{long}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Objects by their URI: `s3://bucket/key`, or `file:/path`.
 
 use crate::connection::Connection;
-use crate::error::Error;
+use crate::error::{Error, causes};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -55,7 +55,7 @@ async fn download(
     let client = connection.s3().await;
     let answer = client.get_object().bucket(bucket).key(key).send().await;
     let mut object = answer.map_err(|error| {
-        let cause = aws_sdk_s3::error::DisplayErrorContext(&error).to_string();
+        let cause = causes(&error);
         format!("cannot be fetched: {cause}; check bucket, key, region and permission")
     })?;
     let mut size: u64 = 0;
