@@ -42,6 +42,14 @@ pub fn printable(text: &str, limit: usize) -> String {
     shown
 }
 
+/// An error with its causes, which often alone name the reason: at most `limit` characters, [`printable`]. Only what
+/// each says of itself; a `Debug` form may hold whole answers of a stranger's.
+pub fn causes(error: &dyn std::error::Error, limit: usize) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    printable(&text, limit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +59,20 @@ mod tests {
         assert_eq!(printable("a\u{1b}[31mb\n", 10), "a\u{fffd}[31mb\u{fffd}");
         assert_eq!(printable("abcdef", 3), "abc…");
         assert_eq!(printable("abc", 3), "abc");
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("dispatch failure")]
+    struct Outer(#[source] std::io::Error);
+
+    #[test]
+    fn causes_are_told_without_what_only_a_programmer_reads() {
+        let outer = |said: &str| Outer(std::io::Error::other(said));
+        assert_eq!(
+            causes(&outer("nobody listens"), 100),
+            "dispatch failure: nobody listens"
+        );
+        let long = causes(&outer(&"\u{1b}[31m".repeat(1000)), 500);
+        assert!(long.chars().count() == 501 && !long.contains('\u{1b}'), "{long}");
     }
 }

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata};
 use contract::Fault;
-use contract::fault::printable;
+use contract::fault::causes;
 
 /// Why a table or an object could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,16 +30,8 @@ pub enum Error {
     },
 }
 
-/// An error of the SDK with its causes, which alone name the reason. Not its `DisplayErrorContext`: that shows whole
-/// answers, and they may be anyone's.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-    printable(&text, MAX_CAUSES)
-}
-
-/// The most characters of them that are kept.
-const MAX_CAUSES: usize = 500;
+/// The most characters of an SDK's error and its causes.
+pub(crate) const MAX_CAUSES: usize = 500;
 
 impl Error {
     pub(crate) fn service<E>(doing: String) -> impl FnOnce(E) -> Self
@@ -49,7 +41,7 @@ impl Error {
         move |error| Self::Service {
             doing,
             code: error.code().map(str::to_owned),
-            problem: causes(&error),
+            problem: causes(&error, MAX_CAUSES),
         }
     }
 
@@ -75,28 +67,5 @@ impl Error {
             Self::Service { code, .. } => !code.as_deref().is_some_and(|code| FINAL.contains(&code)),
             Self::Item(_) | Self::Object { .. } => false,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("dispatch failure")]
-    struct Outer(#[source] std::io::Error);
-
-    #[test]
-    fn causes_are_told_without_what_only_a_programmer_reads() {
-        let outer = |said: &str| Outer(std::io::Error::other(said));
-        assert_eq!(
-            causes(&outer("nobody listens")),
-            "dispatch failure: nobody listens"
-        );
-        let long = causes(&outer(&"\u{1b}[31m".repeat(1000)));
-        assert!(
-            long.chars().count() <= MAX_CAUSES + 1 && !long.contains('\u{1b}'),
-            "{long}"
-        );
     }
 }

@@ -1,7 +1,8 @@
 //! Objects by their URI: `s3://bucket/key`, or `file:/path`.
 
 use crate::connection::Connection;
-use crate::error::{Error, causes};
+use crate::error::{Error, MAX_CAUSES};
+use contract::fault::causes;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -55,7 +56,7 @@ async fn download(
     let client = connection.s3().await;
     let answer = client.get_object().bucket(bucket).key(key).send().await;
     let mut object = answer.map_err(|error| {
-        let cause = causes(&error);
+        let cause = causes(&error, MAX_CAUSES);
         format!("cannot be fetched: {cause}; check bucket, key, region and permission")
     })?;
     let mut size: u64 = 0;

@@ -47,6 +47,13 @@ impl Up {
         if self.foreground {
             return Ok(local::up_foreground(state, &global.region, &self.options).await?);
         }
+        if !global.json {
+            // Where something is the matter it may take a minute.
+            eprintln!(
+                "starting the pipeline; it logs to {}",
+                state.pipeline_log().display()
+            );
+        }
         let ready = local::up(state, &global.region, &self.options).await?;
         println!(
             "{}",

@@ -1,7 +1,5 @@
 //! What goes wrong with a registry or a token server, told without passing on what the other side wrote.
-use std::iter;
-
-use contract::fault::printable;
+use contract::fault::{causes, printable};
 use reqwest::{Response, StatusCode, Url};
 use serde::Deserialize;
 
@@ -108,12 +106,9 @@ fn codes(json: &[u8]) -> String {
     codes.take(MAX_CODES).map(|code| format!(", {code}")).collect()
 }
 
-/// An error with its causes, since what reqwest says alone does not name the reason; without its URL.
+/// What an error says and why, without its URL: those of blobs may carry a signature.
 fn chain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let causes = iter::successors(std::error::Error::source(&error), |error| error.source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-    printable(&text, 500)
+    causes(&error.without_url(), 500)
 }
 
 #[cfg(test)]
