@@ -30,6 +30,12 @@ test: programs bundle image
 bench: programs bundle image
 	@scripts/bench.sh
 
+## make fuzz     every fuzz target for a minute: SECONDS=600 for longer, TARGETS="attestation client/row" for some
+SECONDS ?= 60
+.PHONY: fuzz
+fuzz: setup
+	@scripts/fuzz.sh $(SECONDS) $(TARGETS)
+
 ## make programs treza, treza-host, treza-eif, treza-attest in target/release
 .PHONY: programs
 programs: setup
