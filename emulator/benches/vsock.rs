@@ -30,6 +30,8 @@ const SIZES: [usize; 7] = [1, 64, 1 << 10, 4 << 10, 32 << 10, 64 << 10, LARGEST]
 /// Writes of a few bytes cost a call each: so many of them say as much as more would.
 const WRITES: usize = 200_000;
 const BOOTS: usize = 10;
+/// Ours and the peer take turns, and the ratio is the median of the rounds'.
+const ROUNDS: usize = 9;
 
 fn main() {
     let mut boots: Vec<Duration> = (0..BOOTS).map(|_| ours().1).collect();
@@ -49,7 +51,7 @@ fn main() {
         to_guest(&our.path, TOTAL, EVERY)
     );
     let peer = Peer::start();
-    println!("at most 64 MiB and {WRITES} writes of a size");
+    println!("at most 64 MiB and {WRITES} writes of a size, medians of {ROUNDS} rounds");
     println!(
         "{:>8}  {:>26}  {:>26}",
         "write", "guest to host (MiB/s)", "host to guest (MiB/s)"
@@ -58,18 +60,30 @@ fn main() {
         let mut line = format!("{size:>8}");
         for measure in [from_guest, to_guest] {
             let total = TOTAL.min(size * WRITES);
-            let rate = measure(&our.path, total, size);
-            let theirs = peer
-                .as_ref()
-                .filter(|_| size <= PEER_LIMIT)
-                .map(|peer| measure(&peer.path, total, size));
-            let ratio = theirs
-                .map(|theirs| format!("{:.2} x {theirs:.2}", rate / theirs))
+            let peer = peer.as_ref().filter(|_| size <= PEER_LIMIT);
+            let rounds: Vec<(f64, Option<f64>)> = (0..ROUNDS)
+                .map(|_| {
+                    let rate = measure(&our.path, total, size);
+                    (rate, peer.map(|peer| measure(&peer.path, total, size)))
+                })
+                .collect();
+            let rate = median(rounds.iter().map(|(rate, _)| *rate));
+            let ratios = rounds
+                .iter()
+                .filter_map(|(rate, theirs)| theirs.map(|theirs| rate / theirs));
+            let ratio = peer
+                .map(|_| format!("{:.2} x", median(ratios)))
                 .unwrap_or_default();
-            line += &format!("  {rate:>10.2} {ratio:>15}");
+            line += &format!("  {rate:>14.2} {ratio:>11}");
         }
         println!("{line}");
     }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// A guest behind some vsock device, and the socket to reach it by.

@@ -2,7 +2,8 @@
 
 use super::ring::Ring;
 use super::switch::Switch;
-use std::io;
+use std::time::{Duration, Instant};
+use std::{io, thread};
 use vhost::vhost_user::message::{VhostUserProtocolFeatures, VhostUserVirtioFeatures};
 use vhost_user_backend::{VhostUserBackendMut, VringMutex, VringT};
 use virtio_bindings::bindings::virtio_config::VIRTIO_F_VERSION_1;
@@ -22,6 +23,10 @@ const QUEUE_SIZE: usize = 1024;
 /// of the worker.
 pub(super) const HOST_EVENT: u64 = QUEUES as u64 + 1;
 
+/// The least time between two looks at what the host's sockets have, while they have something all the time. Whoever
+/// writes byte by byte would else be heard every few bytes, and the guest interrupted as often.
+const BREATH: Duration = Duration::from_micros(50);
+
 type Memory = GuestMemoryAtomic<GuestMemoryMmap>;
 
 /// The vsock device of one guest.
@@ -29,12 +34,18 @@ pub(super) struct Device {
     cid: u32,
     memory: Memory,
     switch: Switch,
+    heard: Instant,
 }
 
 impl Device {
     /// The device of the guest `cid`, whose memory will appear in `memory`.
     pub(super) fn new(cid: u32, memory: Memory, switch: Switch) -> Device {
-        Device { cid, memory, switch }
+        Device {
+            cid,
+            memory,
+            switch,
+            heard: Instant::now(),
+        }
     }
 
     /// Moves what the guest has sent, and what it is to get, until there is nothing more of either.
@@ -49,6 +60,12 @@ impl Device {
                 return;
             }
         }
+    }
+
+    /// Lets what the host's programs write gather for a moment, if they were heard only just now.
+    fn take_breath(&mut self) {
+        thread::sleep(BREATH.saturating_sub(self.heard.elapsed()));
+        self.heard = Instant::now();
     }
 
     /// Works on one queue. Only while `wants_more` is the guest asked to say when there is more, and it is told only
@@ -152,6 +169,7 @@ impl VhostUserBackendMut for Device {
         _thread: usize,
     ) -> io::Result<()> {
         if u64::from(event) == HOST_EVENT {
+            self.take_breath();
             self.switch.poll_host();
         }
         if let [receive, transmit, ..] = vrings {
