@@ -36,6 +36,11 @@ SECONDS ?= 60
 fuzz: setup
 	@scripts/fuzz.sh $(SECONDS) $(TARGETS)
 
+## make boots    nginx, redis and a Python service, each deployed under both bundles
+.PHONY: boots
+boots: programs agent
+	@scripts/boots.sh
+
 ## make programs treza, treza-host, treza-eif, treza-attest in target/release
 .PHONY: programs
 programs: setup
@@ -61,7 +66,7 @@ bundle: programs agent kernel
 ## make image    an image of Debian's nginx, for demo and tests
 .PHONY: image
 image:
-	@scripts/nginx-image.sh
+	@scripts/image.sh nginx
 
 ## make check    formatting, lints and licences
 .PHONY: check
