@@ -227,6 +227,7 @@ fn assemble<W: Write + Seek>(
     path: &Path,
     output: W,
 ) -> Result<Measurement, Error> {
+    bundle.check_builder()?;
     let description = describe(image, tree)?;
     let ramdisk = Ramdisk::new(tree, &description)?;
     let size = ramdisk.size();

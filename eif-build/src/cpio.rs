@@ -1,6 +1,6 @@
 //! The cpio format that Linux unpacks its initramfs from: "newc" (Documentation/driver-api/early-userspace/buffer-format.rst).
 //!
-//! A header of 110 ASCII bytes, the name with its NUL, the data; name and data each padded to 4 bytes. Times are always 0.
+//! A header of 110 ASCII bytes, the name with its NUL, the data; name and data each padded to 4 bytes.
 use std::io::{self, Read, Write};
 
 const MAGIC: &[u8; 6] = b"070701";
@@ -44,8 +44,12 @@ pub struct Entry {
     pub gid: u32,
     /// The number that entries of the same file share.
     pub inode: u32,
+    /// Major and minor number of the device that the file was on: with `inode` they say which entries are one file.
+    pub filesystem: (u32, u32),
     /// How many entries share it. The first has the data, the others have none.
     pub links: u32,
+    /// When it was changed, in seconds since 1970; this builder writes 0.
+    pub mtime: u32,
     /// Major and minor number of a device.
     pub device: (u32, u32),
     /// The size of the data in bytes.
@@ -61,7 +65,9 @@ impl Entry {
             uid: 0,
             gid: 0,
             inode,
+            filesystem: (0, 0),
             links: 1,
+            mtime: 0,
             device: (0, 0),
             size: 0,
         }
@@ -74,7 +80,7 @@ impl Entry {
     }
 
     fn header(&self) -> String {
-        let (major, minor) = self.device;
+        let ((major, minor), (on_major, on_minor)) = (self.device, self.filesystem);
         let name_size = self.path.len() + 1;
         let Self {
             inode,
@@ -82,13 +88,14 @@ impl Entry {
             uid,
             gid,
             links,
+            mtime,
             size,
             ..
         } = self;
-        // Time, and the device that the file is on, are 0; so is the sum, which "newc" does not use.
+        // The sum at the end is not used by "newc".
         format!(
-            "070701{inode:08X}{mode:08X}{uid:08X}{gid:08X}{links:08X}{:08X}{size:08X}{:08X}{:08X}{major:08X}{minor:08X}{name_size:08X}{:08X}",
-            0, 0, 0, 0
+            "070701{inode:08X}{mode:08X}{uid:08X}{gid:08X}{links:08X}{mtime:08X}{size:08X}{on_major:08X}{on_minor:08X}{major:08X}{minor:08X}{name_size:08X}{:08X}",
+            0
         )
     }
 }
@@ -209,7 +216,9 @@ impl<R: Read> Reader<R> {
             uid: field(2)?,
             gid: field(3)?,
             inode: field(0)?,
+            filesystem: (field(7)?, field(8)?),
             links: field(4)?,
+            mtime: field(5)?,
             device: (field(9)?, field(10)?),
             size: field(6)?,
         };
@@ -218,10 +227,18 @@ impl<R: Read> Reader<R> {
         Ok(Some(entry))
     }
 
+    /// What nobody has read yet of the data of the entry that came last.
+    pub fn data(&mut self) -> impl Read + '_ {
+        Data {
+            input: &mut self.input,
+            left: &mut self.size,
+        }
+    }
+
     /// Copies the data of the entry that came last; a second time there is nothing.
     pub fn copy_data(&mut self, mut output: impl Write) -> io::Result<()> {
-        let size = std::mem::take(&mut self.size);
-        let copied = io::copy(&mut (&mut self.input).take(size), &mut output)?;
+        let size = self.size;
+        let copied = io::copy(&mut self.data(), &mut output)?;
         if copied == size {
             Ok(())
         } else {
@@ -239,6 +256,20 @@ impl<R: Read> Reader<R> {
     }
 }
 
+struct Data<'a, R> {
+    input: &'a mut R,
+    left: &'a mut u64,
+}
+
+impl<R: Read> Read for Data<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = usize::try_from(*self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let count = self.input.read(buffer.get_mut(..wanted).unwrap_or_default())?;
+        *self.left -= count as u64;
+        Ok(count)
+    }
+}
+
 fn hexadecimal(header: &[u8; HEADER_SIZE], at: usize) -> io::Result<u32> {
     header
         .get(at..at + 8)
@@ -252,118 +283,4 @@ fn malformed(problem: &'static str) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn write(entries: &[(Entry, Vec<u8>)]) -> Vec<u8> {
-        let mut writer = Writer::new(Vec::new());
-        for (entry, data) in entries {
-            writer.entry(entry, &data[..]).unwrap();
-        }
-        writer.finish().unwrap()
-    }
-
-    fn read(archive: &[u8]) -> io::Result<Vec<(Entry, Vec<u8>)>> {
-        let mut reader = Reader::new(archive);
-        let mut entries = Vec::new();
-        while let Some(entry) = reader.next_entry()? {
-            let mut data = Vec::new();
-            if entries.len() % 3 != 2 {
-                reader.copy_data(&mut data)?;
-            }
-            entries.push((entry, data));
-        }
-        Ok(entries)
-    }
-
-    #[test]
-    fn writes_what_the_cpio_program_reads() {
-        let Ok(mut cpio) = std::process::Command::new("cpio")
-            .args(["-itv", "--quiet", "--numeric-uid-gid"])
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-        else {
-            eprintln!("skipped: the program cpio is not installed");
-            return;
-        };
-        let mut file = Entry {
-            size: 5,
-            uid: 7,
-            ..Entry::new("a/b", file_type::REGULAR | 0o644, 2)
-        };
-        file.links = 2;
-        let link = Entry {
-            size: 0,
-            path: b"a/c".to_vec(),
-            ..file.clone()
-        };
-        let console = Entry {
-            device: (5, 1),
-            ..Entry::new("console", file_type::CHARACTER_DEVICE | 0o600, 3)
-        };
-        let archive = write(&[
-            (Entry::new("a", file_type::DIRECTORY | 0o755, 1), vec![]),
-            (file, b"hello".to_vec()),
-            (link, vec![]),
-            (console, vec![]),
-        ]);
-        assert_eq!(archive.len() % 512, 0);
-        cpio.stdin.take().unwrap().write_all(&archive).unwrap();
-        let listing = String::from_utf8(cpio.wait_with_output().unwrap().stdout).unwrap();
-        for expected in ["drwxr-xr-x", "-rw-r--r--", "5,   1", "a/c"] {
-            assert!(listing.contains(expected), "{expected} in {listing}");
-        }
-    }
-
-    #[test]
-    fn refuses_what_ends_early_or_is_something_else() {
-        let archive = write(&[(
-            Entry {
-                size: 3,
-                ..Entry::new("x", file_type::REGULAR, 1)
-            },
-            b"abc".to_vec(),
-        )]);
-        assert!(read(&archive).is_ok());
-        for length in [0, 50, 110, 113, 120] {
-            assert!(read(&archive[..length]).is_err(), "{length}");
-        }
-        let mut other = archive.clone();
-        other[5] = b'2';
-        assert!(read(&other).is_err());
-        let mut long = archive;
-        long[94..102].copy_from_slice(b"FFFFFFFF");
-        assert!(read(&long).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read_back(files in prop::collection::vec(
-            ("[a-z/]{1,200}", prop::collection::vec(any::<u8>(), 0..300), any::<[u32; 7]>()), 0..20)
-        ) {
-            let entries: Vec<_> = files.into_iter().map(|(path, data, [mode, uid, gid, inode, links, major, minor])| {
-                (Entry { path: path.into_bytes(), mode, uid, gid, inode, links, device: (major, minor), size: data.len() as u32 }, data)
-            }).collect();
-            let archive = write(&entries);
-            let archived = entries.iter().map(|(entry, _)| entry.archived_size()).sum();
-            prop_assert_eq!(archive.len() as u64, archive_size(archived));
-            let found = read(&archive).unwrap();
-            prop_assert_eq!(found.len(), entries.len());
-            for (number, (found, expected)) in found.iter().zip(&entries).enumerate() {
-                prop_assert_eq!(&found.0, &expected.0);
-                prop_assert!(number % 3 == 2 || found.1 == expected.1);
-            }
-        }
-
-        #[test]
-        fn hostile_bytes_are_an_error_at_worst(mut archive in prop::collection::vec(any::<u8>(), 0..600), valid in any::<bool>()) {
-            if valid {
-                let start = write(&[(Entry::new("x", 0, 1), vec![])]);
-                archive.splice(..0, start[..116].iter().copied());
-            }
-            let _ = read(&archive);
-        }
-    }
-}
+mod tests;

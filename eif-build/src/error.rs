@@ -61,7 +61,10 @@ impl Error {
             Self::NoEntrypoint | Self::Description(_) => true,
             Self::Bundle(error) => matches!(
                 error,
-                bundle::Error::Damaged { .. } | bundle::Error::Manifest { .. }
+                bundle::Error::Damaged { .. }
+                    | bundle::Error::Manifest { .. }
+                    | bundle::Error::Archive { .. }
+                    | bundle::Error::BuilderFormat { .. }
             ),
             Self::Eif { source, .. } => !matches!(source, eif::Error::Io(_) | eif::Error::Key(_)),
             Self::File { .. } | Self::Interrupted(_) => false,

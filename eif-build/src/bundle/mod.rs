@@ -3,10 +3,15 @@
 //! A bundle is a kernel, its command line and a boot ramdisk with the agent, made for one version of the builder's
 //! format. Its digest is over a canonical manifest with the SHA-256 of each part, so an image digest and a bundle digest
 //! together determine an EIF's every measured byte.
+mod archive;
 mod boot;
+mod manifest;
+mod nitro;
 mod store;
 
 pub use boot::BootRamdisk;
+pub use manifest::{Manifest, ManifestFormat};
+pub use nitro::Blobs;
 pub use store::Store;
 
 use std::{
@@ -28,6 +33,8 @@ pub const BUILDER_FORMAT: u32 = 1;
 /// The largest part of a bundle, in bytes.
 const MAX_PART: u64 = 256 << 20;
 const MAX_MANIFEST: u64 = 4096;
+/// The parts' names: manifest, kernel, command line, boot ramdisk.
+const PARTS: [&str; 4] = ["manifest.json", "kernel", "cmdline", "boot.cpio"];
 
 /// How the kernel finds its devices, and so which machine boots it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,37 +46,10 @@ pub enum Machine {
     Acpi,
 }
 
-/// A bundle's manifest; the bundle's digest is the SHA-256 of its canonical JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Manifest {
-    /// The version of the manifest.
-    pub format: ManifestFormat,
-    /// The version of the builder's format that the bundle is for: [`BUILDER_FORMAT`].
-    pub builder_format: u32,
-    /// The machine that boots it.
-    pub machine: Machine,
-    /// The kernel, a bzImage.
-    pub kernel: Digest,
-    /// The command line, without a line's end.
-    pub cmdline: Digest,
-    /// The boot ramdisk.
-    pub boot: Digest,
-}
-
-/// The version of a manifest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ManifestFormat {
-    /// Version 1.
-    #[serde(rename = "treza/bundle/1")]
-    V1,
-}
-
 /// A bundle in memory, each part checked against the digest in the manifest.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    digest: Digest,
-    machine: Machine,
+    manifest: Manifest,
     /// The kernel's bytes.
     pub kernel: Vec<u8>,
     /// The command line.
@@ -126,6 +106,32 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The file is not an exported bundle.
+    #[error("{}: not an exported bundle: {problem}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A folder does not hold AWS's blobs.
+    #[error("{}: {problem}", folder.display())]
+    Blobs {
+        /// The folder.
+        folder: PathBuf,
+        /// What is missing.
+        problem: &'static str,
+    },
+    /// It was made for another builder.
+    #[error(
+        "bundle {digest} is for the builder's format {found}, this builder makes {BUILDER_FORMAT}: build with the treza-eif of its time, or with another bundle"
+    )]
+    BuilderFormat {
+        /// The bundle's digest.
+        digest: Digest,
+        /// The format that it is for.
+        found: u32,
+    },
     /// A command line that the kernel would not take.
     #[error("the command line must be at most 2047 printable ASCII characters in one line")]
     Cmdline,
@@ -138,95 +144,102 @@ impl Bundle {
         if cmdline.len() > 2047 || !cmdline.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
             return Err(Error::Cmdline);
         }
-        let digest = Digest::of(&manifest(&kernel, &cmdline, &boot, machine).to_json());
-        Ok(Self {
-            digest,
+        let manifest = Manifest {
+            format: ManifestFormat::V1,
+            builder_format: BUILDER_FORMAT,
             machine,
+            kernel: Digest::of(&kernel),
+            cmdline: Digest::of(cmdline.as_bytes()),
+            boot: Digest::of(&boot),
+        };
+        Ok(Self {
+            manifest,
             kernel,
             cmdline,
             boot,
         })
     }
 
-    /// Opens the bundle in a folder, and checks every part.
+    /// Opens the bundle in a folder, and checks every part. It may be one for another builder.
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join("manifest.json");
-        let manifest = Manifest::parse(&read(&path, MAX_MANIFEST)?).map_err(|problem| Error::Manifest {
-            path: path.clone(),
-            problem,
-        })?;
-        let part = |name: &str, expected: Digest| {
+        Self::from_parts(|name, limit| {
             let path = folder.join(name);
-            let bytes = read(&path, MAX_PART)?;
+            Ok((read(&path, limit)?, path))
+        })
+    }
+
+    /// A bundle of the parts that `part` gives, of at most so many bytes, and where each stands; asked for in the order of
+    /// [`PARTS`].
+    fn from_parts(
+        mut part: impl FnMut(&'static str, u64) -> Result<(Vec<u8>, PathBuf), Error>,
+    ) -> Result<Self, Error> {
+        let [manifest, kernel, cmdline, boot] = PARTS;
+        let (json, path) = part(manifest, MAX_MANIFEST)?;
+        let manifest = Manifest::parse(&json).map_err(|problem| Error::Manifest { path, problem })?;
+        let mut checked = |name, expected: Digest| {
+            let (bytes, path) = part(name, MAX_PART)?;
             let found = Digest::of(&bytes);
-            if found == expected {
-                Ok(bytes)
-            } else {
-                Err(Error::Damaged {
+            if found != expected {
+                return Err(Error::Damaged {
                     path,
                     expected,
                     found,
-                })
+                });
             }
+            Ok(bytes)
         };
-        let kernel = part("kernel", manifest.kernel)?;
-        let cmdline = String::from_utf8(part("cmdline", manifest.cmdline)?).map_err(|_| Error::Cmdline)?;
-        let boot = part("boot.cpio", manifest.boot)?;
-        Self::new(kernel, cmdline, boot, manifest.machine)
+        let kernel = checked(kernel, manifest.kernel)?;
+        let cmdline = checked(cmdline, manifest.cmdline)?;
+        let boot = checked(boot, manifest.boot)?;
+        let bundle = Self::new(
+            kernel,
+            String::from_utf8(cmdline).map_err(|_| Error::Cmdline)?,
+            boot,
+            manifest.machine,
+        )?;
+        Ok(Self { manifest, ..bundle })
+    }
+
+    /// Refuses a bundle that was made for another builder: with it, this builder would give other bytes than that one.
+    pub fn check_builder(&self) -> Result<(), Error> {
+        match self.manifest.builder_format {
+            BUILDER_FORMAT => Ok(()),
+            found => Err(Error::BuilderFormat {
+                digest: self.digest(),
+                found,
+            }),
+        }
     }
 
     /// The bundle's digest.
     pub fn digest(&self) -> Digest {
-        self.digest
+        Digest::of(&self.manifest.to_json())
     }
 
     /// The machine that boots it.
     pub fn machine(&self) -> Machine {
-        self.machine
+        self.manifest.machine
     }
 
     /// The manifest.
-    pub fn manifest(&self) -> Manifest {
-        manifest(&self.kernel, &self.cmdline, &self.boot, self.machine)
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The parts by name, as they stand in a folder or an archive.
+    fn parts(&self) -> [(&'static str, Vec<u8>); 4] {
+        let [manifest, kernel, cmdline, boot] = PARTS;
+        [
+            (manifest, self.manifest.to_json()),
+            (kernel, self.kernel.clone()),
+            (cmdline, self.cmdline.clone().into_bytes()),
+            (boot, self.boot.clone()),
+        ]
     }
 
     /// PCR1 of every EIF with this bundle.
     pub fn pcr1(&self) -> Pcr {
         Pcr::of([&self.kernel[..], self.cmdline.as_bytes(), &self.boot])
-    }
-}
-
-impl Manifest {
-    /// Reads a manifest: canonical, and of the format that this builder makes.
-    pub fn parse(json: &[u8]) -> Result<Self, String> {
-        let manifest: Self = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        if manifest.to_json() != json {
-            return Err("not in its canonical form".into());
-        }
-        if manifest.builder_format != BUILDER_FORMAT {
-            let found = manifest.builder_format;
-            return Err(format!(
-                "made for the builder's format {found}; this builder makes {BUILDER_FORMAT}"
-            ));
-        }
-        Ok(manifest)
-    }
-
-    /// The canonical JSON: fields in their order here, no white space.
-    pub fn to_json(&self) -> Vec<u8> {
-        // Digests, a number and two names: nothing here can fail to be JSON.
-        serde_json::to_vec(self).unwrap_or_default()
-    }
-}
-
-fn manifest(kernel: &[u8], cmdline: &str, boot: &[u8], machine: Machine) -> Manifest {
-    Manifest {
-        format: ManifestFormat::V1,
-        builder_format: BUILDER_FORMAT,
-        machine,
-        kernel: Digest::of(kernel),
-        cmdline: Digest::of(cmdline.as_bytes()),
-        boot: Digest::of(boot),
     }
 }
 

@@ -5,8 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{BootRamdisk, Bundle, Error, MAX_PART, Machine, read};
+use super::{BootRamdisk, Bundle, Error, MAX_PART, Machine, archive, read};
 use crate::digest::Digest;
+
+/// How the names of folders begin that are being written or removed.
+const UNFINISHED: &str = ".new-";
 
 /// A folder of bundles, each in a folder that has the hexadecimal digits of its digest as its name.
 #[derive(Debug, Clone)]
@@ -55,16 +58,12 @@ impl Store {
         let attempt = || -> io::Result<()> {
             fs::create_dir_all(&self.folder)?;
             let temporary = tempfile::Builder::new()
-                .prefix(".new-")
+                .prefix(UNFINISHED)
                 .permissions(fs::Permissions::from_mode(0o755))
                 .tempdir_in(&self.folder)?;
-            fs::write(temporary.path().join("kernel"), &bundle.kernel)?;
-            fs::write(temporary.path().join("cmdline"), &bundle.cmdline)?;
-            fs::write(temporary.path().join("boot.cpio"), &bundle.boot)?;
-            fs::write(
-                temporary.path().join("manifest.json"),
-                bundle.manifest().to_json(),
-            )?;
+            for (name, bytes) in bundle.parts() {
+                fs::write(temporary.path().join(name), bytes)?;
+            }
             match fs::rename(temporary.path(), &folder) {
                 Err(_) if folder.join("manifest.json").exists() => Ok(()),
                 result => result,
@@ -133,18 +132,78 @@ impl Store {
 
     /// The digests of the bundles that are kept, ascending. They are not opened.
     pub fn list(&self) -> Result<Vec<Digest>, Error> {
-        let folder = match fs::read_dir(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            result => result.map_err(|source| Error::File {
-                path: self.folder.clone(),
-                source,
-            })?,
-        };
-        let mut digests: Vec<Digest> = folder
-            .filter_map(|entry| Digest::from_hex(entry.ok()?.file_name().to_str()?).ok())
+        let mut digests: Vec<Digest> = self
+            .names()?
+            .iter()
+            .filter_map(|name| Digest::from_hex(name).ok())
             .collect();
         digests.sort();
         Ok(digests)
+    }
+
+    fn names(&self) -> Result<Vec<String>, Error> {
+        let failed = |source| Error::File {
+            path: self.folder.clone(),
+            source,
+        };
+        let folder = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            result => result.map_err(failed)?,
+        };
+        let name = |entry: io::Result<fs::DirEntry>| Some(entry.ok()?.file_name().to_str()?.to_owned());
+        Ok(folder.filter_map(name).collect())
+    }
+
+    /// Writes a bundle into a file that another store can import; the same bundle gives the same bytes.
+    pub fn export(&self, digest: &Digest, output: &Path) -> Result<Bundle, Error> {
+        let bundle = self.open(digest)?;
+        archive::write(&bundle, output).map_err(|source| Error::File {
+            path: output.into(),
+            source,
+        })?;
+        Ok(bundle)
+    }
+
+    /// Takes a bundle from a file that was exported, and keeps it.
+    pub fn import(&self, file: &Path) -> Result<Bundle, Error> {
+        let bundle = archive::read(file)?;
+        self.put(&bundle)?;
+        Ok(bundle)
+    }
+
+    /// Removes every bundle but the default and those to `keep`, and what a killed program left half written. Rows and EIFs
+    /// that name a removed bundle cannot be measured again until it is imported or made anew. Errors: without a default
+    /// nothing is removed.
+    pub fn prune(&self, keep: &[Digest]) -> Result<Vec<Digest>, Error> {
+        let default = self.default_digest()?;
+        let (_, removed): (Vec<_>, Vec<_>) = self
+            .list()?
+            .into_iter()
+            .partition(|digest| *digest == default || keep.contains(digest));
+        for digest in &removed {
+            self.remove(&self.path(digest))?;
+        }
+        for name in self.names()? {
+            if name.starts_with(UNFINISHED) {
+                self.remove(&self.folder.join(name))?;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes a bundle's folder, which vanishes whole.
+    fn remove(&self, folder: &Path) -> Result<(), Error> {
+        let attempt = || -> io::Result<()> {
+            let doomed = tempfile::Builder::new()
+                .prefix(UNFINISHED)
+                .tempdir_in(&self.folder)?;
+            fs::rename(folder, doomed.path().join("bundle"))?;
+            doomed.close()
+        };
+        attempt().map_err(|source| Error::File {
+            path: folder.into(),
+            source,
+        })
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {

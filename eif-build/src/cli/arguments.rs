@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use eif_build::{
     ImageRef, Options,
-    bundle::{Machine, Store},
+    bundle::Store,
     digest::Digest,
     image::{Cache, Credentials},
 };
+
+use super::bundle_arguments::BundleCommand;
 
 /// Enclave image files (EIF) from container images.
 #[derive(Parser)]
@@ -15,9 +17,18 @@ use eif_build::{
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
-    /// Print JSON on standard output
-    #[arg(long, global = true)]
-    pub(super) json: bool,
+    /// Print JSON on standard output; `nitro-cli`: exactly as nitro-cli prints it
+    #[arg(long, global = true, value_name = "SHAPE", num_args = 0..=1, require_equals = true, default_missing_value = "treza")]
+    pub(super) json: Option<Json>,
+}
+
+/// The shape of JSON.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Json {
+    /// All that there is to say
+    Treza,
+    /// What nitro-cli says, and nothing else
+    NitroCli,
 }
 
 #[derive(Subcommand)]
@@ -26,15 +37,17 @@ pub(super) enum Command {
     Build(Box<Build>),
     /// Compute what the EIF of an image measures, without writing it
     Measure(Source),
-    /// Say what an EIF holds
+    /// Say what an EIF holds; a damaged one is described too, and exits with 2
     Describe(Eif),
     /// Sign an EIF, in place of a signature that it may have
     Sign(Sign),
-    /// Verify an EIF's structure, CRC and signature, and that what was signed is its PCR0
+    /// Verify an EIF's structure, CRC and signature, its certificate's dates, and that what was signed is its PCR0
     Verify(Eif),
-    /// Write an EIF's sections into a folder
+    /// Write an EIF's sections and its root file system into a folder
     Extract(Extract),
-    /// Make and list bundles: kernel, command line and boot ramdisk with the agent
+    /// Say why two EIFs or images differ; exits with 3 if they do
+    Diff(Box<Diff>),
+    /// Make, list, show, carry and remove bundles: kernel, command line and boot ramdisk with the agent
     #[command(subcommand)]
     Bundle(BundleCommand),
     /// List and remove what was fetched of registries
@@ -145,17 +158,25 @@ pub(super) struct Sign {
 pub(super) struct Extract {
     /// The EIF
     pub(super) file: PathBuf,
-    /// The folder
+    /// The folder, which does not exist or is empty
     #[arg(long, value_name = "DIR")]
     pub(super) output: PathBuf,
+    /// Also the root file system as a folder `rootfs`, all the caller's own: without devices and set-id bits
+    #[arg(long)]
+    pub(super) rootfs: bool,
+    /// Also the root file system as `rootfs.tar`, with owners, modes and devices
+    #[arg(long)]
+    pub(super) rootfs_tar: bool,
 }
 
-#[derive(Subcommand)]
-pub(super) enum BundleCommand {
-    /// Make a bundle and keep it in the store
-    Create(BundleCreate),
-    /// List the store's bundles
-    List(StoreFolder),
+#[derive(Args)]
+pub(super) struct Diff {
+    /// An EIF, or an image as `build --image` names it, which is built first
+    pub(super) a: String,
+    /// What it is compared with
+    pub(super) b: String,
+    #[command(flatten)]
+    pub(super) folders: Folders,
 }
 
 #[derive(Subcommand)]
@@ -166,47 +187,6 @@ pub(super) enum CacheCommand {
     Prune(CacheFolder),
     /// Remove everything
     Clear(CacheFolder),
-}
-
-#[derive(Args)]
-pub(super) struct BundleCreate {
-    /// The kernel, a bzImage
-    #[arg(long, value_name = "FILE")]
-    pub(super) kernel: PathBuf,
-    /// The kernel's command line
-    #[arg(long, value_name = "TEXT")]
-    pub(super) cmdline: String,
-    /// The agent, a static program
-    #[arg(long, value_name = "FILE")]
-    pub(super) agent: PathBuf,
-    /// A kernel module (.ko), in load order; may be given several times
-    #[arg(long, value_name = "FILE")]
-    pub(super) module: Vec<PathBuf>,
-    /// How the kernel finds its devices
-    #[arg(long, value_enum, default_value = "cmdline")]
-    pub(super) machine: MachineName,
-    /// Use it where no bundle is named; the first bundle of a store is used so anyway
-    #[arg(long)]
-    pub(super) default: bool,
-    #[command(flatten)]
-    pub(super) store: StoreFolder,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum MachineName {
-    /// On the command line, ACPI off: our own kernel, as on Nitro
-    Cmdline,
-    /// In ACPI's tables: Debian's kernel
-    Acpi,
-}
-
-impl From<MachineName> for Machine {
-    fn from(name: MachineName) -> Self {
-        match name {
-            MachineName::Cmdline => Self::Cmdline,
-            MachineName::Acpi => Self::Acpi,
-        }
-    }
 }
 
 impl StoreFolder {

@@ -1,49 +1,78 @@
 //! What each command does.
-use std::{fs, path::Path, sync::Arc, time::SystemTime};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
-use eif_build::{Error, Labels, eif, eif::Signer};
+use eif_build::{
+    Difference, Error, ImageRef, Labels, RootFs, bundle::Blobs, eif, eif::Signer, rootfs::Limits,
+};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use zeroize::Zeroizing;
 
 use super::{
-    arguments::{Arguments, Build, BundleCommand, BundleCreate, CacheCommand, Command, Source},
+    arguments::{Arguments, Build, CacheCommand, Command, Diff, Extract, Folders, Source},
+    bundle_arguments::{BundleCommand, BundleCreate},
     print::{self, Printed},
     progress,
 };
 
-pub(super) fn run(arguments: Arguments) -> Result<(), Error> {
+/// Does what is asked, prints it, and says whether it is good.
+pub(super) fn run(arguments: Arguments) -> Result<Outcome, Error> {
+    let mut outcome = Outcome::Done;
     let printed = match arguments.command {
         Command::Build(build) => build_eif(&build)?,
         Command::Measure(source) => measure(&source)?,
-        Command::Describe(eif) => print::inspection(&eif_build::inspect(&eif.file)?),
+        Command::Describe(eif) => {
+            let found = eif_build::describe(&eif.file)?;
+            outcome = Outcome::refused_unless(found.crc.intact().is_ok());
+            print::inspection(&found)
+        }
         Command::Sign(sign) => {
             let signer = signer(&sign.signing_certificate, &sign.private_key)?;
-            print::measurements(&eif_build::sign(
-                &sign.file,
-                &signer,
-                sign.output.as_ref().unwrap_or(&sign.file),
-            )?)
+            let output = sign.output.as_ref().unwrap_or(&sign.file);
+            print::measurements(&eif_build::sign(&sign.file, &signer, output)?)
         }
         Command::Verify(eif) => {
-            let (pcrs, certificate) = eif_build::verify(&eif.file, SystemTime::now())?;
-            print::verified(&pcrs, &certificate)
+            let found = eif_build::verify(&eif.file, SystemTime::now())?;
+            outcome = Outcome::refused_unless(found.passed());
+            print::verified(&found)
         }
-        Command::Extract(extract) => {
-            eif_build::extract(&extract.file, &extract.output)?;
-            return Ok(());
+        Command::Extract(extract) => take_apart(&extract)?,
+        Command::Diff(diff) => {
+            let found = compare(&diff)?;
+            if !found.is_empty() {
+                outcome = Outcome::Differs;
+            }
+            print::differences(&found)
         }
-        Command::Bundle(BundleCommand::Create(create)) => create_bundle(&create)?,
-        Command::Bundle(BundleCommand::List(folder)) => {
-            let store = folder.open();
-            print::bundles(&store.list()?, store.default_digest().ok())
-        }
+        Command::Bundle(command) => bundle(command)?,
         Command::Cache(command) => match command {
             CacheCommand::List(folder) => print::cached(&folder.open().blobs()?),
             CacheCommand::Prune(folder) => print::removed(&folder.open().prune()?),
             CacheCommand::Clear(folder) => print::removed(&folder.open().with_limit(0).prune()?),
         },
     };
-    printed.show(arguments.json);
-    Ok(())
+    printed.show(arguments.json)?;
+    Ok(outcome)
+}
+
+/// What became of a command that could be carried out; otherwise it is an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Done,
+    /// What was looked at is not good.
+    Refused,
+    /// What was compared differs.
+    Differs,
+}
+
+impl Outcome {
+    fn refused_unless(good: bool) -> Self {
+        if good { Self::Done } else { Self::Refused }
+    }
 }
 
 fn build_eif(build: &Build) -> Result<Printed, Error> {
@@ -91,14 +120,89 @@ fn measure(source: &Source) -> Result<Printed, Error> {
     ))?))
 }
 
+fn take_apart(extract: &Extract) -> Result<Printed, Error> {
+    let wanted = RootFs {
+        directory: extract.rootfs,
+        tar: extract.rootfs_tar,
+    };
+    let left_out = eif_build::extract(&extract.file, &extract.output, wanted, &Limits::default())?;
+    Ok(print::extracted(&extract.output, left_out))
+}
+
+fn compare(diff: &Diff) -> Result<Vec<Difference>, Error> {
+    let temporary = tempfile::tempdir().map_err(|source| Error::File {
+        path: std::env::temp_dir(),
+        source,
+    })?;
+    let a = eif_of(&diff.a, &diff.folders, temporary.path().join("a.eif"))?;
+    let b = eif_of(&diff.b, &diff.folders, temporary.path().join("b.eif"))?;
+    eif_build::diff(&a, &b, &Limits::default())
+}
+
+/// The EIF of that name; if there is no such file, that of the image of that name, built into `temporary`.
+fn eif_of(name: &str, folders: &Folders, temporary: PathBuf) -> Result<PathBuf, Error> {
+    if Path::new(name).exists() {
+        return Ok(name.into());
+    }
+    let image: ImageRef = name.parse()?;
+    let (progress, _bars) = progress::start();
+    let options = eif_build::Options {
+        progress,
+        ..folders.options()
+    };
+    let bundle = folders.open_bundle()?;
+    block_on(eif_build::build(
+        &image,
+        &bundle,
+        &Labels::default(),
+        &options,
+        &temporary,
+    ))?;
+    Ok(temporary)
+}
+
+fn bundle(command: BundleCommand) -> Result<Printed, Error> {
+    Ok(match command {
+        BundleCommand::Create(create) => create_bundle(&create)?,
+        BundleCommand::List(folder) => {
+            let store = folder.open();
+            print::bundles(&store, store.default_digest().ok())?
+        }
+        BundleCommand::Show(show) => {
+            let store = show.store.open();
+            let digest = show.bundle.map_or_else(|| store.default_digest(), Ok)?;
+            print::bundle(&store.open(&digest)?)
+        }
+        BundleCommand::Export(export) => {
+            print::named(&export.store.open().export(&export.bundle, &export.output)?)
+        }
+        BundleCommand::Import(import) => {
+            let store = import.store.open();
+            let bundle = store.import(&import.file)?;
+            if import.default {
+                store.set_default(&bundle.digest())?;
+            }
+            print::named(&bundle)
+        }
+        BundleCommand::Prune(prune) => print::pruned(&prune.store.open().prune(&prune.keep)?),
+    })
+}
+
 fn create_bundle(create: &BundleCreate) -> Result<Printed, Error> {
     let store = create.store.open();
-    let (agent, machine) = (&create.agent, create.machine.into());
-    let bundle = store.create(&create.kernel, &create.cmdline, agent, &create.module, machine)?;
+    let machine = create.machine.into();
+    let (kernel, cmdline, modules) = match (&create.kernel, &create.cmdline) {
+        (Some(kernel), Some(cmdline)) => (kernel.clone(), cmdline.clone(), create.module.clone()),
+        _ => {
+            let blobs = Blobs::open(&create.blobs)?;
+            (blobs.kernel, blobs.cmdline, blobs.modules)
+        }
+    };
+    let bundle = store.create(&kernel, &cmdline, &create.agent, &modules, machine)?;
     if create.default || store.default_digest().is_err() {
         store.set_default(&bundle.digest())?;
     }
-    Ok(print::bundle(&bundle))
+    Ok(print::named(&bundle))
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -115,7 +219,8 @@ fn signer(certificate: &Path, private_key: &Path) -> Result<Signer, Error> {
             source,
         })
     };
-    let signer = Signer::from_pem(&read(certificate)?, &read(private_key)?);
+    let key = Zeroizing::new(read(private_key)?);
+    let signer = Signer::from_pem(&read(certificate)?, &key);
     signer.map_err(|source| Error::Eif {
         path: private_key.into(),
         source,

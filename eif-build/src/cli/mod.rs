@@ -1,5 +1,6 @@
 //! The command line: arguments, commands, what is printed.
 mod arguments;
+mod bundle_arguments;
 mod commands;
 mod print;
 mod progress;
@@ -8,11 +9,14 @@ use std::{error::Error as StdError, io, process::ExitCode};
 
 use clap::Parser;
 
-/// Runs the program. Exit 0: done; 1: could not; 2: the input is refused (clap's own errors too).
+/// Runs the program. Exit 0: done; 1: could not; 2: the input is refused (clap's own errors too); 3: what was compared
+/// differs.
 pub(crate) fn main() -> ExitCode {
     let arguments = arguments::Arguments::parse();
     match commands::run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(commands::Outcome::Done) => ExitCode::SUCCESS,
+        Ok(commands::Outcome::Refused) => ExitCode::from(2),
+        Ok(commands::Outcome::Differs) => ExitCode::from(3),
         Err(error) => {
             eprintln!("treza-eif: {error}");
             if is_disk_full(&error) {

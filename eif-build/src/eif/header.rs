@@ -50,6 +50,17 @@ impl SectionKind {
         }
     }
 
+    /// Its name, as it is written everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Cmdline => "cmdline",
+            Self::Ramdisk => "ramdisk",
+            Self::Signature => "signature",
+            Self::Metadata => "metadata",
+        }
+    }
+
     fn from_code(code: u16) -> Option<Self> {
         [
             Self::Kernel,
@@ -127,18 +138,17 @@ pub(crate) struct Header {
     pub(crate) crc: u32,
     /// The image is for arm64.
     pub(crate) arm64: bool,
-    memory: u64,
-    cpus: u64,
+    /// Bytes of memory that the builder had in mind.
+    pub(crate) memory: u64,
+    /// CPUs that the builder had in mind.
+    pub(crate) cpus: u64,
 }
 
 impl Header {
-    pub(crate) fn new(sections: &[Section], arm64: bool) -> Self {
-        let table = sections
-            .iter()
-            .map(|section| (section.offset, section.size))
-            .collect();
+    /// The header of a file without sections.
+    pub(crate) fn new(arm64: bool) -> Self {
         Self {
-            table,
+            table: Vec::new(),
             crc: 0,
             arm64,
             memory: DEFAULT_MEMORY,

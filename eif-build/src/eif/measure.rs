@@ -1,6 +1,6 @@
 //! Measuring, on threads beside the one that reads or writes: PCR0 and PCR2 are two sums over nearly the same bytes.
 use std::{
-    io,
+    io, mem,
     panic::resume_unwind,
     sync::{
         Arc,
@@ -85,8 +85,7 @@ impl Measurer {
         if self.piece.is_empty() {
             return;
         }
-        let piece: Arc<[u8]> = self.piece.as_slice().into();
-        self.piece.clear();
+        let piece = Arc::new(mem::replace(&mut self.piece, Vec::with_capacity(PIECE)));
         if self.ramdisks > 1 {
             self.application.send(Pass::Bytes(piece.clone()));
         }
@@ -96,7 +95,7 @@ impl Measurer {
 
 /// What passes a sum.
 enum Pass {
-    Bytes(Arc<[u8]>),
+    Bytes(Arc<Vec<u8>>),
     /// Remember the sum as it stands.
     Mark,
 }

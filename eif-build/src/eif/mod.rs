@@ -16,7 +16,7 @@ pub use header::{Section, SectionKind};
 pub use metadata::{BuildMetadata, DEFAULT_BUILD_TIME, Metadata};
 pub use pcr::{Pcr, Pcrs};
 pub use reader::{Checked, Crc, Eif};
-pub use signature::{Certificate, Signer, verify_signature};
+pub use signature::{Certificate, Signature, Signer};
 pub use writer::{Finished, Writer, resign};
 
 use std::io;
@@ -27,6 +27,14 @@ pub enum Error {
     /// The file breaks the format.
     #[error("not a sound EIF: {0}")]
     Malformed(String),
+    /// The section table and the sections' own headers disagree: the hypervisor follows the one, other readers the other.
+    #[error("the EIF is two images in one: section {section}: {problem}; build or sign it again")]
+    Table {
+        /// The section's number, from 0.
+        section: usize,
+        /// Where the two disagree.
+        problem: String,
+    },
     /// The CRC in the header is not the file's.
     #[error(
         "the EIF is damaged: its header says CRC {expected:08x}, its bytes give {found:08x}; build or fetch it again"

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Certificate, Error, Measurer, Metadata, Pcr, Pcrs, Section, SectionKind,
+    Certificate, Error, Measurer, Metadata, Pcrs, Section, SectionKind, Signature,
     header::{CRC_OFFSET, HEADER_SIZE, Header, SECTION_HEADER_SIZE},
     signature,
 };
@@ -100,6 +100,15 @@ impl<R: Read + Seek> Eif<R> {
         self.header.arm64
     }
 
+    /// What the header says besides the sections: bytes of memory and CPUs, neither of which anything acts on.
+    pub fn defaults(&self) -> (u64, u64) {
+        (self.header.memory, self.header.cpus)
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        &self.header
+    }
+
     /// The sections in the file's order.
     pub fn sections(&self) -> &[Section] {
         &self.sections
@@ -117,11 +126,17 @@ impl<R: Read + Seek> Eif<R> {
         serde_json::from_slice(&bytes).map_err(|error| Error::Malformed(format!("its metadata: {error}")))
     }
 
-    /// The signing certificate, of a signed EIF. That the signature is good is for [`Eif::verify`] to say.
+    /// The signing certificate, of a signed EIF. That the signature is good is for [`Signature`] to say.
     pub fn certificate(&mut self) -> Result<Option<Certificate>, Error> {
         self.read_small(SectionKind::Signature)?
             .map(|bytes| signature::certificate(&bytes))
             .transpose()
+    }
+
+    /// The signature, of a signed EIF.
+    pub fn signature(&mut self) -> Result<Signature, Error> {
+        let section = self.read_small(SectionKind::Signature)?.ok_or(Error::Unsigned)?;
+        Signature::parse(&section)
     }
 
     /// A reader over one section's data.
@@ -134,9 +149,18 @@ impl<R: Read + Seek> Eif<R> {
     /// begins, then its data in pieces.
     pub fn scan(
         &mut self,
+        visit: impl FnMut(&Section, Option<&[u8]>) -> Result<(), Error>,
+    ) -> Result<Checked, Error> {
+        let mut checked = self.measure(visit)?;
+        checked.pcrs.pcr8 = self.certificate()?.map(|certificate| certificate.pcr8());
+        Ok(checked)
+    }
+
+    /// [`Eif::scan`] without a look at the signature, and so without PCR8.
+    pub(crate) fn measure(
+        &mut self,
         mut visit: impl FnMut(&Section, Option<&[u8]>) -> Result<(), Error>,
     ) -> Result<Checked, Error> {
-        let certificate = self.certificate()?;
         let mut measurer = Measurer::new()?;
         let crc = self.pass(|section, chunk| {
             match chunk {
@@ -145,9 +169,10 @@ impl<R: Read + Seek> Eif<R> {
             }
             visit(section, chunk)
         })?;
-        let mut pcrs = measurer.finish();
-        pcrs.pcr8 = certificate.map(|certificate| Pcr::of([certificate.der()]));
-        Ok(Checked { pcrs, crc })
+        Ok(Checked {
+            pcrs: measurer.finish(),
+            crc,
+        })
     }
 
     /// [`Eif::scan`] without the measuring: the CRC alone.
@@ -185,13 +210,14 @@ impl<R: Read + Seek> Eif<R> {
         self.scan(|_, _| Ok(()))
     }
 
-    /// Verifies a signed EIF: structure, CRC, the signature with its certificate's key, and that what was signed is this
-    /// file's PCR0. The certificate's dates are for the caller to hold against a clock ([`Certificate::check_dates`]).
+    /// Verifies a signed EIF: CRC, the signature with its certificate's key, and that what was signed is this file's PCR0.
+    /// The certificate's dates are for the caller to hold against a clock ([`Certificate::check_dates`]).
     pub fn verify(&mut self) -> Result<(Pcrs, Certificate), Error> {
-        let section = self.read_small(SectionKind::Signature)?.ok_or(Error::Unsigned)?;
+        let signature = self.signature()?;
         let pcrs = self.check()?.intact()?;
-        let certificate = signature::verify_signature(&section, &pcrs.pcr0)?;
-        Ok((pcrs, certificate))
+        signature.check_key()?;
+        signature.check_value(&pcrs.pcr0)?;
+        Ok((pcrs, signature.certificate().clone()))
     }
 
     /// The data of the one section of a kind whose size is bounded by the format.
@@ -212,8 +238,12 @@ fn walk<R: Read + Seek>(source: &mut R, header: &Header, size: u64) -> Result<Ve
     let mut offset = HEADER_SIZE as u64;
     for (number, &(table_offset, table_size)) in header.table.iter().enumerate() {
         let refuse = |problem: String| Error::Malformed(format!("section {number}: {problem}"));
+        let disagree = |problem: String| Error::Table {
+            section: number,
+            problem,
+        };
         if table_offset != offset {
-            return Err(refuse(format!(
+            return Err(disagree(format!(
                 "the table says it begins at {table_offset}, walking finds it at {offset}"
             )));
         }
@@ -225,7 +255,7 @@ fn walk<R: Read + Seek>(source: &mut R, header: &Header, size: u64) -> Result<Ve
         source.read_exact(&mut bytes)?;
         let (kind, section_size) = Section::parse_header(&bytes)?;
         if section_size != table_size {
-            return Err(refuse(format!(
+            return Err(disagree(format!(
                 "the table says {table_size} bytes, its own header {section_size}"
             )));
         }

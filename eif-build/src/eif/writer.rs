@@ -2,7 +2,7 @@
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use super::{
-    Eif, Error, Measurer, Metadata, Pcr, Pcrs, Section, SectionKind, Signer,
+    Eif, Error, Measurer, Metadata, Pcrs, Section, SectionKind, Signer,
     header::{CRC_OFFSET, HEADER_SIZE, Header, MAX_SECTIONS},
 };
 
@@ -18,7 +18,7 @@ pub struct Writer<W> {
 /// All but the header, summed on its way out.
 struct Body<W> {
     output: W,
-    arm64: bool,
+    header: Header,
     sections: Vec<Section>,
     offset: u64,
     crc: crc32fast::Hasher,
@@ -36,11 +36,15 @@ pub struct Finished<W> {
 
 impl<W: Write + Seek> Writer<W> {
     /// Begins an EIF at the start of `output`; `arm64` is the machine it is for, x86_64 otherwise.
-    pub fn new(mut output: W, arm64: bool) -> Result<Self, Error> {
+    pub fn new(output: W, arm64: bool) -> Result<Self, Error> {
+        Self::with_header(output, Header::new(arm64))
+    }
+
+    fn with_header(mut output: W, header: Header) -> Result<Self, Error> {
         output.write_all(&[0; HEADER_SIZE])?;
         let body = Body {
             output,
-            arm64,
+            header,
             sections: Vec::new(),
             offset: HEADER_SIZE as u64,
             crc: crc32fast::Hasher::new(),
@@ -76,7 +80,7 @@ impl<W: Write + Seek> Writer<W> {
             let signature = signer.sign(&pcrs.pcr0)?;
             body.begin(SectionKind::Signature, signature.len() as u64)?;
             body.emit(&signature)?;
-            pcrs.pcr8 = Some(Pcr::of([signer.certificate().der()]));
+            pcrs.pcr8 = Some(signer.certificate().pcr8());
         }
         let size = body.offset;
         let output = body.finish()?;
@@ -107,7 +111,11 @@ impl<W: Write + Seek> Body<W> {
     /// Writes the header, which comes first in the file and is known last: its own sum is joined with the rest's.
     fn finish(mut self) -> Result<W, Error> {
         self.end_section()?;
-        let mut header = Header::new(&self.sections, self.arm64);
+        let table = self.sections.iter().map(|section| (section.offset, section.size));
+        let mut header = Header {
+            table: table.collect(),
+            ..self.header
+        };
         let mut crc = crc32fast::Hasher::new();
         crc.update(header.to_bytes().get(..CRC_OFFSET).unwrap_or_default());
         crc.combine(&self.crc);
@@ -156,13 +164,14 @@ impl<W: Write + Seek> Write for Writer<W> {
     }
 }
 
-/// Writes `eif` again with another signature, which replaces one that is there. A damaged file is refused.
+/// Writes `eif` again with another signature at its end, which replaces one that is there; table, sizes and CRC are made
+/// anew, all else stays as it is. A damaged file is refused.
 pub fn resign<R: Read + Seek, W: Write + Seek>(
     eif: &mut Eif<R>,
     signer: &Signer,
     output: W,
 ) -> Result<Finished<W>, Error> {
-    let mut writer = Writer::new(output, eif.is_arm64())?;
+    let mut writer = Writer::with_header(output, eif.header().clone())?;
     let crc = eif.pass(|section, chunk| match (section.kind, chunk) {
         (SectionKind::Signature, _) => Ok(()),
         (kind, None) => writer.begin(kind, section.size),

@@ -18,7 +18,7 @@ const MAX_EXTENSION: u64 = 1 << 20;
 /// two thousand directories.
 const MAX_HELD: u64 = 128 << 20;
 /// The largest window that a zstd layer may ask for: 2^27 bytes, the decoder's own default.
-const MAX_ZSTD_WINDOW_LOG: u32 = 27;
+pub(crate) const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 
 /// What the layers so far have used of the limits.
 #[derive(Debug, Default, Clone, Copy)]

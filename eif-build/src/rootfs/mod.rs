@@ -3,12 +3,13 @@
 //! What the layers say is hostile. Nothing of it touches the builder's own file system: a path is only ever a key of the
 //! tree, and symbolic links are followed within it.
 mod layer;
-mod path;
+pub(crate) mod path;
 mod pax;
 mod spool;
 mod tree;
 mod users;
 
+pub(crate) use layer::MAX_ZSTD_WINDOW_LOG;
 pub use layer::{PackedLayer, apply};
 pub use spool::{Extent, Spool};
 pub use tree::{Inode, Kind, Tree};
@@ -131,7 +132,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    fn at(self, path: &[u8]) -> Error {
+    pub(crate) fn at(self, path: &[u8]) -> Error {
         Error::Entry {
             path: contract::fault::printable(&String::from_utf8_lossy(path), 200),
             problem: self,

@@ -2,7 +2,7 @@
 use super::Problem;
 
 /// Brings an entry's path into its one spelling. Absolute paths and `..` are refused.
-pub(super) fn clean(raw: &[u8], limit: usize) -> Result<Vec<u8>, Problem> {
+pub(crate) fn clean(raw: &[u8], limit: usize) -> Result<Vec<u8>, Problem> {
     if raw.is_empty() || raw.len() > limit || raw.contains(&0) {
         return Err(Problem::Path);
     }
@@ -21,7 +21,7 @@ pub(super) fn clean(raw: &[u8], limit: usize) -> Result<Vec<u8>, Problem> {
 }
 
 /// Parent and name; the root has neither.
-pub(super) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     if path.is_empty() {
         return None;
     }

@@ -33,7 +33,7 @@ impl Spool {
     }
 
     /// Appends exactly `size` bytes of `content`.
-    pub(super) fn append(&mut self, content: impl Read, size: u32) -> io::Result<Extent> {
+    pub(crate) fn append(&mut self, content: impl Read, size: u32) -> io::Result<Extent> {
         let copied = io::copy(&mut content.take(u64::from(size)), &mut self.file)?;
         if copied != u64::from(size) {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -47,7 +47,7 @@ impl Spool {
     }
 
     /// Makes all that was appended readable.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
 

@@ -13,7 +13,7 @@ pub struct Tree {
     inodes: Vec<Inode>,
     /// The bytes of all names that were ever put: what the tree holds in memory.
     held: u64,
-    pub(super) spool: Spool,
+    pub(crate) spool: Spool,
 }
 
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl Tree {
     }
 
     /// The bytes of all names that were ever put, those of implied directories too.
-    pub(super) fn held(&self) -> u64 {
+    pub(crate) fn held(&self) -> u64 {
         self.held
     }
 
@@ -110,6 +110,15 @@ impl Tree {
     /// What a path names; the path's last part is not followed.
     pub fn get(&self, path: &[u8]) -> Option<&Inode> {
         self.names.get(path).and_then(|name| self.inodes.get(name.inode))
+    }
+
+    /// Gives the file at a located path, under every name that it has, another content.
+    pub(crate) fn fill(&mut self, path: &[u8], content: Extent) {
+        let inode = self.names.get(path).map(|name| name.inode);
+        let kind = inode.and_then(|number| Some(&mut self.inodes.get_mut(number)?.kind));
+        if let Some(Kind::File(extent)) = kind {
+            *extent = content;
+        }
     }
 
     /// Follows every symbolic link of a path, as within the image: an absolute target begins at the image's root. A link
@@ -147,7 +156,7 @@ impl Tree {
     }
 
     /// Follows the links of all but the last part: where an entry of this path stands.
-    pub(super) fn locate(&self, path: &[u8]) -> Result<Vec<u8>, Problem> {
+    pub(crate) fn locate(&self, path: &[u8]) -> Result<Vec<u8>, Problem> {
         let Some((parent, name)) = path::split(path) else {
             return Ok(Vec::new());
         };
@@ -157,7 +166,7 @@ impl Tree {
     }
 
     /// Puts an inode at a located path, over what lower layers had there; directories merge.
-    pub(super) fn put(&mut self, path: Vec<u8>, inode: Inode, layer: usize) -> Result<(), Problem> {
+    pub(crate) fn put(&mut self, path: Vec<u8>, inode: Inode, layer: usize) -> Result<(), Problem> {
         let was_directory = match self.names.get(&path) {
             Some(name) => {
                 let directory = self.inodes.get(name.inode).is_some_and(Inode::is_directory);
@@ -188,7 +197,7 @@ impl Tree {
     }
 
     /// Puts another name for what stands at a located path.
-    pub(super) fn link(&mut self, path: Vec<u8>, target: &[u8], layer: usize) -> Result<(), Problem> {
+    pub(crate) fn link(&mut self, path: Vec<u8>, target: &[u8], layer: usize) -> Result<(), Problem> {
         let inode = self
             .names
             .get(target)

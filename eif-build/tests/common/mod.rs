@@ -1,6 +1,8 @@
 //! Images made for tests: layers by the tar crate, in folders of the OCI image layout.
 #![allow(dead_code)] // Each test program uses some of it.
 
+pub(crate) mod eif;
+
 use std::{
     fs,
     io::Write,

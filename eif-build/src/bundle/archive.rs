@@ -1,0 +1,71 @@
+//! A bundle in one file, to be carried to another store: a tar archive of its parts, in their order.
+use std::{
+    fs::File,
+    io::{self, BufReader, Read, Write},
+    path::Path,
+};
+
+use tar::{Archive, Builder, EntryType, Header};
+
+use super::{Bundle, Error};
+
+/// Writes a bundle to `output`, which appears whole or not at all.
+pub(super) fn write(bundle: &Bundle, output: &Path) -> io::Result<()> {
+    let folder = output
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let temporary = tempfile::Builder::new()
+        .prefix(".treza-eif-")
+        .tempfile_in(folder)?;
+    let mut archive = Builder::new(temporary.as_file());
+    for (name, bytes) in bundle.parts() {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::Regular);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(bytes.len() as u64);
+        archive.append_data(&mut header, name, &bytes[..])?;
+    }
+    archive.into_inner()?.flush()?;
+    temporary.persist(output)?;
+    Ok(())
+}
+
+/// Reads a bundle and checks every part of it. The archive holds nothing else.
+pub(super) fn read(path: &Path) -> Result<Bundle, Error> {
+    let failed = |source| Error::File {
+        path: path.into(),
+        source,
+    };
+    let refuse = |problem: String| Error::Archive {
+        path: path.into(),
+        problem,
+    };
+    let mut archive = Archive::new(BufReader::new(File::open(path).map_err(failed)?));
+    // Raw: an extension would be read into memory, however large.
+    let mut entries = archive.entries().map_err(failed)?.raw(true);
+    let bundle = Bundle::from_parts(|name, limit| {
+        let missing = || refuse(format!("{name} is missing or not in its place"));
+        let mut entry = entries.next().ok_or_else(missing)?.map_err(failed)?;
+        let header = entry.header();
+        if header.entry_type() != EntryType::Regular || *header.path_bytes() != *name.as_bytes() {
+            return Err(missing());
+        }
+        let size = header.entry_size().map_err(failed)?;
+        if size > limit {
+            return Err(refuse(format!(
+                "{name} has {size} bytes; at most {limit} are possible"
+            )));
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(failed)?;
+        Ok((bytes, path.join(name)))
+    })?;
+    match entries.next() {
+        None => Ok(bundle),
+        Some(_) => Err(refuse("something follows the bundle's parts".into())),
+    }
+}

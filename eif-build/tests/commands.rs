@@ -1,0 +1,358 @@
+//! The program itself: what it prints, and with which code it ends.
+#![allow(clippy::unwrap_used, clippy::panic)] // Tests may fail.
+mod common;
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use common::{Layer, eif::certificate, gzip, oci_image};
+use serde_json::Value;
+use tempfile::{TempDir, tempdir};
+
+const CURVE: &rcgen::SignatureAlgorithm = &rcgen::PKCS_ECDSA_P384_SHA384;
+
+/// A folder in which the program runs, with a bundle, a kernel, ramdisks, a certificate and its key.
+struct Workshop(TempDir);
+
+impl Workshop {
+    fn new() -> Self {
+        let folder = tempdir().unwrap();
+        let put = |name: &str, content: &[u8]| fs::write(folder.path().join(name), content).unwrap();
+        put("kernel", &[1; 5000]);
+        put("boot", &[2; 1000]);
+        put("application", &[3; 2000]);
+        put("agent", b"agent");
+        let (certificate, key) = certificate(CURVE);
+        put("certificate.pem", certificate.as_bytes());
+        put("key.pem", key.as_bytes());
+        let workshop = Self(folder);
+        workshop.done("bundle create --kernel kernel --cmdline quiet --agent agent");
+        workshop
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, arguments: &str) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_treza-eif"))
+            .args(arguments.split(' '))
+            .current_dir(self.path())
+            .env("TREZA_BUNDLES", self.path().join("bundles"))
+            .env("XDG_CACHE_HOME", self.path().join("cache"))
+            .env_remove("SOURCE_DATE_EPOCH")
+            .env_remove("NITRO_CLI_BLOBS")
+            .output()
+            .unwrap()
+    }
+
+    /// What it printed, with this code at its end.
+    fn ended(&self, code: i32, arguments: &str) -> String {
+        let output = self.run(arguments);
+        let problem = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {problem}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn done(&self, arguments: &str) -> String {
+        self.ended(0, arguments)
+    }
+
+    fn json(&self, code: i32, arguments: &str) -> Value {
+        serde_json::from_str(&self.ended(code, arguments)).unwrap()
+    }
+
+    fn build(&self, output: &str, more: &str) {
+        let files = "--kernel kernel --cmdline quiet --ramdisk boot --ramdisk application";
+        self.done(format!("build {files} --output {output} {more}").trim());
+    }
+}
+
+const SIGN: &str = "--signing-certificate certificate.pem --private-key key.pem";
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn describe_prints_nitro_clis_shape_to_the_letter() {
+    let workshop = Workshop::new();
+    workshop.build("plain.eif", "--name n");
+    let plain = workshop.json(0, "describe --json=nitro-cli plain.eif");
+    assert_eq!(
+        keys(&plain),
+        [
+            "EifVersion",
+            "Measurements",
+            "IsSigned",
+            "CheckCRC",
+            "ImageName",
+            "ImageVersion",
+            "Metadata"
+        ]
+    );
+    assert_eq!(
+        keys(&plain["Measurements"]),
+        ["HashAlgorithm", "PCR0", "PCR1", "PCR2"]
+    );
+    assert_eq!(plain["Measurements"]["HashAlgorithm"], "Sha384 { ... }");
+    assert_eq!(
+        keys(&plain["Metadata"]),
+        [
+            "BuildTime",
+            "BuildTool",
+            "BuildToolVersion",
+            "OperatingSystem",
+            "KernelVersion",
+            "DockerInfo"
+        ]
+    );
+    assert_eq!(
+        (&plain["EifVersion"], &plain["IsSigned"], &plain["CheckCRC"]),
+        (&4.into(), &false.into(), &true.into())
+    );
+
+    workshop.build("signed.eif", SIGN);
+    let signed = workshop.json(0, "describe --json=nitro-cli signed.eif");
+    assert_eq!(
+        keys(&signed),
+        [
+            "EifVersion",
+            "Measurements",
+            "IsSigned",
+            "SigningCertificate",
+            "CheckCRC",
+            "SignatureCheck",
+            "ImageName",
+            "ImageVersion",
+            "Metadata"
+        ]
+    );
+    assert_eq!(keys(&signed["Measurements"])[4], "PCR8");
+    let certificate = &signed["SigningCertificate"];
+    assert_eq!(
+        keys(certificate),
+        ["IssuerName", "Algorithm", "NotBefore", "NotAfter", "Signature"]
+    );
+    assert_eq!(certificate["IssuerName"]["commonName"], "rcgen self signed cert");
+    assert_eq!(certificate["Algorithm"], "ecdsa-with-SHA384");
+    assert_eq!(certificate["NotBefore"], "Jan  1 00:00:00 1975 GMT");
+    assert_eq!(certificate["NotAfter"], "Jan  1 00:00:00 4000 GMT");
+    let signature = certificate["Signature"].as_str().unwrap();
+    assert!(
+        signature.starts_with("30:6") && signature.split(':').all(|it| it.len() == 2),
+        "{signature}"
+    );
+    assert_eq!(signed["SignatureCheck"], true);
+    let ours = workshop.json(0, "describe --json signed.eif");
+    assert_eq!(
+        ours["SigningCertificate"], *certificate,
+        "the same facts, spelled the same"
+    );
+    assert_eq!(ours["Sections"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn custom_metadata_stand_among_the_others_as_in_nitro_cli() {
+    let workshop = Workshop::new();
+    let mut sections = common::eif::sound();
+    let metadata = String::from_utf8(sections[2].2.clone()).unwrap();
+    sections[2].2 = metadata
+        .replace(
+            "\"CustomMetadata\":null",
+            "\"CustomMetadata\":{\"Team\":\"blue\"}",
+        )
+        .into_bytes();
+    fs::write(workshop.path().join("a.eif"), common::eif::by_hand(&sections)).unwrap();
+    let found = workshop.json(0, "describe --json=nitro-cli a.eif");
+    assert_eq!(keys(&found["Metadata"]).last(), Some(&"Team"));
+}
+
+#[test]
+fn a_damaged_file_is_described_and_refused() {
+    let workshop = Workshop::new();
+    workshop.build("a.eif", SIGN);
+    let path = workshop.path().join("a.eif");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[600] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let json = workshop.json(2, "describe --json=nitro-cli a.eif");
+    assert_eq!(
+        (&json["CheckCRC"], &json["SignatureCheck"]),
+        (&false.into(), &false.into())
+    );
+    let text = workshop.ended(2, "describe a.eif");
+    assert!(
+        text.contains("crc     WRONG") && text.contains("made for another image"),
+        "{text}"
+    );
+    let json = workshop.json(2, "verify --json a.eif");
+    let failed: Vec<_> = json["Checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|it| it["Passed"] == false)
+        .collect();
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert_eq!(
+        (&failed[0]["Check"], &json["Verified"]),
+        (&"crc".into(), &false.into())
+    );
+    workshop.ended(2, "extract a.eif --output out");
+    workshop.ended(2, "diff a.eif a.eif");
+    workshop.ended(2, &format!("sign a.eif {SIGN}"));
+    workshop.ended(1, "describe missing.eif");
+}
+
+#[test]
+fn sign_and_verify_say_what_they_find() {
+    let workshop = Workshop::new();
+    workshop.build("a.eif", "");
+    workshop.build("b.eif", SIGN);
+    let refused = workshop.ended(2, "verify a.eif");
+    assert!(refused.contains("REFUSED signature"), "{refused}");
+    let signed = workshop.json(0, &format!("sign a.eif {SIGN} --output c.eif --json"));
+    assert_eq!(keys(&signed), ["Measurements"]);
+    assert_eq!(workshop.done("diff b.eif c.eif"), "the same\n");
+    workshop.done(&format!("sign a.eif {SIGN}"));
+    assert_eq!(workshop.done("diff a.eif b.eif"), "the same\n");
+    let verified = workshop.json(0, "verify --json b.eif");
+    assert_eq!(
+        (&verified["Verified"], &verified["Measurements"]),
+        (&true.into(), &signed["Measurements"])
+    );
+    let text = workshop.done("verify b.eif");
+    assert_eq!(
+        text.lines().filter(|line| line.starts_with("ok ")).count(),
+        6,
+        "{text}"
+    );
+}
+
+#[test]
+fn a_difference_ends_with_three() {
+    let workshop = Workshop::new();
+    workshop.build("a.eif", "");
+    workshop.build("b.eif", "--name other");
+    let text = workshop.ended(3, "diff a.eif b.eif");
+    assert_eq!(text, "metadata  ImageName  value  \"files\" -> \"other\"\n");
+    let json = workshop.json(3, "diff --json a.eif b.eif");
+    assert_eq!(
+        (&json["Same"], &json["Differences"][0]["Path"]),
+        (&false.into(), &"ImageName".into())
+    );
+    workshop.ended(1, "diff a.eif oci:nowhere");
+}
+
+#[test]
+fn images_are_compared_as_the_eifs_that_they_make() {
+    let workshop = Workshop::new();
+    let image = |name: &str, content: &[u8]| {
+        let layer = Layer::new().file("etc/motd", content).tar();
+        oci_image(&workshop.path().join(name), &[(layer, gzip)], r#""Cmd":["/a"]"#);
+        format!("oci:{}", workshop.path().join(name).display())
+    };
+    let (one, other) = (image("one", b"1"), image("other", b"2"));
+    let text = workshop.ended(3, &format!("diff {one} {other}"));
+    assert!(
+        text.contains("ramdisk 1  rootfs/etc/motd  content  sha256:"),
+        "{text}"
+    );
+    workshop.done(&format!("build --image {one} --output a.eif"));
+    assert_eq!(workshop.done(&format!("diff a.eif {one}")), "the same\n");
+}
+
+#[test]
+fn bundles_are_shown_carried_and_pruned() {
+    let workshop = Workshop::new();
+    let first = workshop
+        .done("bundle show")
+        .lines()
+        .next()
+        .unwrap()
+        .replace("bundle   ", "");
+    let second = workshop.done("bundle create --kernel kernel --cmdline other --agent agent");
+    let second = second.trim();
+    assert!(
+        workshop
+            .done("bundle list")
+            .contains(&format!("{first}  cmdline"))
+    );
+    let shown = workshop.json(0, &format!("bundle show --json {second}"));
+    assert_eq!(
+        (&shown["Bundle"], &shown["Cmdline"]),
+        (&second.into(), &"other".into())
+    );
+    workshop.done(&format!("bundle export {second} --output b.tar"));
+    assert_eq!(workshop.done("bundle prune"), format!("removed {second}\n"));
+    workshop.ended(1, &format!("bundle show {second}"));
+    assert_eq!(
+        workshop.done("bundle import b.tar --default"),
+        format!("{second}\n")
+    );
+    assert!(
+        workshop
+            .done("bundle list")
+            .contains(&format!("{second}  cmdline"))
+    );
+    let files = "bzImage cmdline nsm.ko";
+    fs::create_dir(workshop.path().join("blobs")).unwrap();
+    for name in files.split(' ') {
+        let content: &[u8] = if name == "nsm.ko" {
+            b"\x7fELF"
+        } else {
+            b"pci=off\n"
+        };
+        fs::write(workshop.path().join("blobs").join(name), content).unwrap();
+    }
+    let nitro = workshop.done("bundle create --nitro --blobs blobs --agent agent");
+    let shown = workshop.json(0, &format!("bundle show --json {}", nitro.trim()));
+    assert_eq!(
+        (&shown["Cmdline"], &shown["Manifest"]["machine"]),
+        (&"pci=off".into(), &"cmdline".into())
+    );
+    workshop.ended(1, "bundle create --nitro --agent agent");
+}
+
+#[test]
+fn a_full_disk_leaves_nothing() {
+    let workshop = Workshop::new();
+    workshop.build("a.eif", SIGN);
+    let bundle = workshop
+        .done("bundle show")
+        .lines()
+        .next()
+        .unwrap()
+        .replace("bundle   ", "");
+    let full = workshop.path().join("full");
+    fs::create_dir(&full).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=4k", "none"])
+        .arg(&full)
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: a small tmpfs cannot be mounted here");
+        return;
+    }
+    let commands = [
+        "build --kernel kernel --cmdline a --ramdisk boot --output full/b.eif".to_owned(),
+        format!("sign a.eif {SIGN} --output full/b.eif"),
+        "extract a.eif --output full/out".to_owned(),
+        format!("bundle export {bundle} --output full/b.tar"),
+    ];
+    let outputs: Vec<_> = commands.iter().map(|command| workshop.run(command)).collect();
+    let left = fs::read_dir(&full).unwrap().count();
+    assert!(Command::new("umount").arg(&full).status().unwrap().success());
+    for (command, output) in commands.iter().zip(outputs) {
+        let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{command}: {problem}");
+        assert!(
+            problem.contains("No space left") && problem.contains("The disk is full"),
+            "{command}: {problem}"
+        );
+    }
+    assert_eq!(left, 0);
+}
