@@ -54,11 +54,11 @@ pub enum Error {
         "{0:?} is not an image reference: {1}; write registry/name:tag, registry/name@sha256:…, oci:DIR, oci-archive:FILE or docker-archive:FILE"
     )]
     Reference(String, String),
-    /// The registry cannot be reached.
-    #[error("cannot reach the registry {registry}: {cause}; check its name and the network")]
+    /// The registry, or a server that it points to, cannot be reached.
+    #[error("cannot reach {server}: {cause}; check its name and the network")]
     Unreachable {
-        /// The registry's host and port.
-        registry: String,
+        /// Which, with its host and port: `the registry 127.0.0.1:5000`.
+        server: String,
         /// What the network said.
         cause: String,
     },

@@ -111,6 +111,29 @@ fn broken_answers_are_refused() {
     }
 }
 
+#[test]
+fn who_cannot_be_reached_is_named() {
+    // A port that was free a moment ago, and on which nobody listens.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let url = format!("http://{nobody}/");
+    let (realm, location) = (url.clone(), url);
+    let realm = serve(move |_, stream| ask_for_token(stream, &realm));
+    let redirect = serve(move |_, stream| reply(stream, "307 There", &[("location", &location)], b""));
+    for (address, server) in [
+        (nobody.to_string(), "the registry "),
+        (realm, "the registry's token server "),
+        (redirect, "the server that the registry redirects to, "),
+    ] {
+        let error = anonymous(&address);
+        assert!(matches!(error, image::Error::Unreachable { .. }), "{error}");
+        let begins = format!("cannot reach {server}{nobody}: ");
+        assert!(error.to_string().starts_with(&begins), "{error}");
+    }
+}
+
 /// A token server or redirect elsewhere is not asked, whatever it is.
 #[test]
 fn requests_go_nowhere_else() {

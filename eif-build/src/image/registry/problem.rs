@@ -12,8 +12,8 @@ const MAX_CODES: usize = 4;
 
 #[derive(Debug)]
 pub(super) enum Problem {
-    /// No answer came from this host.
-    Unreachable { host: String, cause: String },
+    /// No answer came from this server.
+    Unreachable { server: String, cause: String },
     /// The registry does not have it.
     NotFound(String),
     /// The registry or its token server wants other credentials.
@@ -23,9 +23,10 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    pub(super) fn unreachable(url: &Url, error: reqwest::Error) -> Self {
+    /// No answer from `what` ("the registry") at `url`.
+    pub(super) fn unreachable(what: &str, url: &Url, error: reqwest::Error) -> Self {
         Self::Unreachable {
-            host: host(url),
+            server: format!("{what} {}", host(url)),
             cause: chain(error),
         }
     }
@@ -53,10 +54,7 @@ impl Problem {
     pub(super) fn with(self, image: &ImageRef) -> Error {
         let image = image.to_string();
         match self {
-            Self::Unreachable { host, cause } => Error::Unreachable {
-                registry: host,
-                cause,
-            },
+            Self::Unreachable { server, cause } => Error::Unreachable { server, cause },
             Self::NotFound(cause) => Error::NotFound { image, cause },
             Self::Unauthorized(cause) => Error::Unauthorized { image, cause },
             Self::Answer(cause) => Error::Registry { image, cause },

@@ -23,6 +23,10 @@ const MAX_REDIRECTS: usize = 10;
 /// The most bytes of a token server's answer. Tokens are some KiB at most.
 const MAX_TOKEN: u64 = 64 << 10;
 
+/// Who is asked, in errors.
+const REGISTRY: &str = "the registry";
+const TOKEN_SERVER: &str = "the registry's token server";
+
 pub(super) struct Session {
     client: reqwest::Client,
     /// The repository's URL, with a slash at its end.
@@ -40,7 +44,7 @@ impl Session {
         let url = |scheme: &str| {
             let url = Url::parse(&format!("{scheme}://{registry}/v2/{repository}/"));
             url.map_err(|error| Problem::Unreachable {
-                host: registry.to_owned(),
+                server: format!("{REGISTRY} {registry}"),
                 cause: error.to_string(),
             })
         };
@@ -59,7 +63,7 @@ impl Session {
         }
         let client = client
             .build()
-            .map_err(|error| Problem::unreachable(&base, error))?;
+            .map_err(|error| Problem::unreachable(REGISTRY, &base, error))?;
         Ok(Self {
             client,
             base,
@@ -74,11 +78,11 @@ impl Session {
         let url = self.base.join(path);
         let url = url.map_err(|error| Problem::Answer(error.to_string()))?;
         let shown = self.shown.lock().await.clone();
-        let mut answer = self.follow(url.clone(), shown.clone(), accept).await?;
+        let mut answer = self.follow(REGISTRY, url.clone(), shown.clone(), accept).await?;
         if answer.status() == StatusCode::UNAUTHORIZED && answer.url().origin() == self.base.origin() {
             // Once: credentials that are refused when they are new do not become better.
             let new = self.authorize(answer, shown).await?;
-            answer = self.follow(url, Some(new), accept).await?;
+            answer = self.follow(REGISTRY, url, Some(new), accept).await?;
         }
         match answer.status() {
             StatusCode::OK => Ok(answer),
@@ -125,7 +129,7 @@ impl Session {
             Login::Basic { name, password } => auth::basic(name, password),
             Login::Anonymous | Login::Bearer(_) => None,
         };
-        let answer = self.follow(url, shown, "application/json").await?;
+        let answer = self.follow(TOKEN_SERVER, url, shown, "application/json").await?;
         match answer.status() {
             StatusCode::OK => {}
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
@@ -144,20 +148,23 @@ impl Session {
             .ok_or_else(|| Problem::Answer(format!("its token server {server} gives no token")))
     }
 
-    /// The answer behind all redirects. What is shown ends with the first other host.
+    /// The answer behind all redirects of the server that is `first` asked. What is shown ends with the first other
+    /// host.
     async fn follow(
         &self,
+        first: &str,
         mut url: Url,
         mut shown: Option<HeaderValue>,
         accept: &str,
     ) -> Result<Response, Problem> {
+        let mut asked = first;
         for _ in 0..=MAX_REDIRECTS {
             let mut request = self.client.get(url.clone()).header(ACCEPT, accept);
             if let Some(shown) = &shown {
                 request = request.header(AUTHORIZATION, shown);
             }
             let answer = request.send().await;
-            let answer = answer.map_err(|error| Problem::unreachable(&url, error))?;
+            let answer = answer.map_err(|error| Problem::unreachable(asked, &url, error))?;
             let Some(location) = answer.headers().get(LOCATION) else {
                 return Ok(answer);
             };
@@ -170,6 +177,7 @@ impl Session {
             self.permit("its redirect to", &next)?;
             if next.origin() != url.origin() {
                 shown = None;
+                asked = "the server that the registry redirects to,";
             }
             url = next;
         }
