@@ -160,7 +160,7 @@ impl Options {
         for path in &self.trust_roots {
             let bytes = input::read(path)?;
             let root = Root::from_pem(&String::from_utf8_lossy(&bytes))
-                .map_err(|error| bad_input("--trust-root", path.display(), error))?;
+                .map_err(|error| bad_file("--trust-root", path, error, "a root certificate in PEM"))?;
             roots.push(root);
         }
         Ok(roots)
@@ -179,7 +179,7 @@ impl Options {
 fn read_policy(path: &Path) -> Result<Expectation, Error> {
     let bytes = input::read(path)?;
     let read = policy::read(&String::from_utf8_lossy(&bytes));
-    Ok(read.map_err(|error| bad_input("--policy", path.display(), error))?)
+    Ok(read.map_err(|error| bad_file("--policy", path, error, "a policy, as docs/verification.md says"))?)
 }
 
 /// Two sources for one expectation would have to be joined by a rule that nobody remembers.
@@ -196,6 +196,11 @@ fn once(first: bool, what: &str) -> Result<(), Refusal> {
 
 fn bad_input(option: &str, found: impl Display, expected: impl Display) -> Refusal {
     Refusal::new(Code::BadInput, option, found, expected)
+}
+
+/// A file that does not read as what it is named for.
+fn bad_file(option: &str, path: &Path, found: impl Display, expected: &str) -> Refusal {
+    bad_input(&format!("{option} {}", path.display()), found, expected)
 }
 
 fn pcr(text: &str) -> Result<(u8, Pcr), String> {

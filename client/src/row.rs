@@ -33,6 +33,9 @@ pub fn verify(
         return Err(Refusal::no_expectation());
     }
     let row = Row::read(item).map_err(malformed)?;
+    if !row.status.wants_enclave() {
+        return Err(no_enclave(&row));
+    }
     let (statement, document) = stored_evidence(&row)?;
     let named = row.expected.as_ref().map(|expected| expected.bundle.as_str());
     let bundle = bundle
@@ -94,6 +97,16 @@ fn no_evidence(row: &Row, attribute: &str) -> Refusal {
         format!("none in a row of status {}", row.status),
         "evidence, which a row has from DEPLOYED on",
     )
+}
+
+/// A row whose status says that nothing is to run for it: what it carries is of before.
+fn no_enclave(row: &Row) -> Refusal {
+    let found = format!(
+        "a row that is {}: no enclave is to run for it, and no evidence stands",
+        row.status
+    );
+    let expected = "a row that is DEPLOYED (DEPLOYING and RESUMING have evidence towards the end)";
+    Refusal::new(Code::NoEvidence, "status", found, expected)
 }
 
 fn explain_launch(refusal: Refusal) -> Refusal {

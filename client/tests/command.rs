@@ -168,7 +168,23 @@ fn a_policy_file_is_an_expectation() {
     assert_eq!(policy(&format!("pcr = {{0 = [\"{ee}\"]}}")).1["code"], "pcr");
     let (code, json) = policy("pcrs = {}");
     assert_eq!((code, &json["code"]), (2, &"bad_input".into()));
-    assert!(json["reason"].as_str().unwrap().contains("unknown field"));
+    let found = |json: &Value| {
+        json["reason"]
+            .as_str()
+            .unwrap()
+            .split(", expected ")
+            .next()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(found(&json).contains("policy.toml: found ") && found(&json).contains("unknown field"));
+    fs::write(case.path("no.pem"), "no certificate").unwrap();
+    let (_, json) = case.verify(&["--document", "document", "--trust-root", "no.pem"]);
+    assert_eq!(json["code"], "bad_input");
+    assert!(
+        found(&json).contains("no.pem: found ") && !found(&json).ends_with("no.pem"),
+        "{json}"
+    );
     fs::write(case.path("policy.toml"), format!("pcr = {{0 = [\"{ten}\"]}}")).unwrap();
     let twice = pcr(0, "10");
     let (code, json) = case.verify(&with(&[&ROW[..], &["--policy", "policy.toml"]].concat(), &twice));

@@ -144,6 +144,29 @@ fn evidence_of_another_row_or_generation_is_refused() {
 }
 
 #[test]
+fn a_row_without_an_enclave_has_no_evidence_that_stands() {
+    for status in [
+        "PAUSING",
+        "PAUSED",
+        "DESTROYING",
+        "DESTROYED",
+        "FAILED",
+        "PENDING_DEPLOY",
+    ] {
+        let mut row = good_row();
+        row["status"] = json!(status);
+        row["generation"] = json!(4);
+        let refusal = verify(&row, &image()).unwrap_err();
+        assert_eq!(refusal.code.as_str(), "no_evidence", "{status}");
+        let text = refusal.to_string();
+        assert!(
+            text.contains(&format!("is {status}")) && text.contains("no evidence stands"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn the_callers_bundle_goes_before_the_rows() {
     let mut row = good_row();
     row["expected"]["bundle"] = json!("sha256:00");
