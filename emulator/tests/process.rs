@@ -36,7 +36,11 @@ fn owner() {
 
 #[test]
 fn nothing_outlives_its_owner() {
-    let mut owner = again("owner").stdout(Stdio::piped()).spawn().unwrap();
+    // It is killed, and cleans nothing up: what it leaves goes with this.
+    let left = tempfile::tempdir().unwrap();
+    let mut owner = again("owner");
+    owner.env("TMPDIR", left.path()).stdout(Stdio::piped());
+    let mut owner = owner.spawn().unwrap();
     let lines = BufReader::new(owner.stdout.take().unwrap()).lines();
     let pid = lines
         .map_while(Result::ok)

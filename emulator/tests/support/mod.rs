@@ -37,13 +37,15 @@ fn kernel() -> Vec<u8> {
 
 /// What all tests of a run share: the guest's EIF and a development CA.
 pub struct Shared {
-    pub directory: TempDir,
     pub eif: PathBuf,
     pub authority: Arc<Authority>,
 }
 
+/// In cargo's own folder for tests, from one run to the next: a static is never dropped, and would leave a temporary one.
 pub static SHARED: LazyLock<Shared> = LazyLock::new(|| {
-    let directory = tempfile::tempdir().unwrap();
+    let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
+    std::fs::create_dir_all(&shared).unwrap();
+    let directory = tempfile::tempdir_in(&shared).unwrap();
     let init = directory.path().join("init");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guest/init.rs");
     let status = Command::new("rustc")
@@ -55,14 +57,12 @@ pub static SHARED: LazyLock<Shared> = LazyLock::new(|| {
         status.success(),
         "the guest does not compile: rustup target add x86_64-unknown-linux-musl"
     );
-    let eif = directory.path().join("guest.eif");
-    write_eif(&eif, &kernel(), &init);
-    let authority = Arc::new(Authority::open(directory.path()).unwrap());
-    Shared {
-        directory,
-        eif,
-        authority,
-    }
+    let (new, eif) = (directory.path().join("guest.eif"), shared.join("guest.eif"));
+    write_eif(&new, &kernel(), &init);
+    // Whole at once: another run may be using it.
+    std::fs::rename(&new, &eif).unwrap();
+    let authority = Arc::new(Authority::open(&shared.join("ca")).unwrap());
+    Shared { eif, authority }
 });
 
 fn write_eif(path: &Path, kernel: &[u8], init: &Path) {
