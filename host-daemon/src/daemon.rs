@@ -43,13 +43,12 @@ pub async fn run(config: Config) -> Result<(), Error> {
         config,
     });
     tracing::info!(instance = host.config.instance_id, state_dir = %host.state_dir.root().display(), "daemon runs");
+    let hub = host.state_dir.hub();
     tokio::select! {
-        ended = reconcile(host) => ended,
-        () = terminated() => {
-            tracing::info!("daemon ends; what runs goes on running");
-            Ok(())
-        }
+        ended = reconcile(host) => ended?,
+        () = terminated() => tracing::info!("daemon ends; what runs goes on running"),
     }
+    HubListener::unlink(&hub)
 }
 
 /// This program's own file, which holders are started from.

@@ -58,7 +58,7 @@ pub fn want(row: &Row, instance_id: &str, region: &str) -> Want {
     let mine = row.host_id.as_deref() == Some(instance_id);
     let waits = matches!(
         row.status,
-        Status::Pausing | Status::PendingDestroy | Status::Destroying
+        Status::Pausing | Status::PendingDestroy | Status::Destroying | Status::Failed
     );
     if mine && waits {
         return Want::Stopped {
@@ -190,7 +190,7 @@ pub(crate) mod tests {
                     };
                     assert_eq!(assignment.launch, launch(2));
                 }
-                Status::Pausing | Status::PendingDestroy | Status::Destroying => {
+                Status::Pausing | Status::PendingDestroy | Status::Destroying | Status::Failed => {
                     assert_eq!(wanted, Want::Stopped { generation: 2 }, "{status}");
                 }
                 _ => assert_eq!(wanted, Want::Nothing, "{status}"),

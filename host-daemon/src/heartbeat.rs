@@ -7,7 +7,7 @@ use contract::ports::{HEARTBEAT, HEARTBEAT_BYTE};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -44,11 +44,20 @@ impl HubListener {
     /// Listens in the directory `hub`. The caller holds the daemon's lock: a socket that stands there is a dead
     /// daemon's.
     pub fn bind(hub: &Path) -> Result<Self, Error> {
-        let path = hub.join(format!("{HEARTBEAT}.sock"));
-        remove_if_there(&path)?;
+        Self::unlink(hub)?;
+        let path = Self::socket(hub);
         UnixListener::bind(&path)
             .map(Self)
             .map_err(Error::io("listen on", &path))
+    }
+
+    /// Removes the socket in `hub` that a daemon leaves; the caller holds the daemon's lock.
+    pub fn unlink(hub: &Path) -> Result<(), Error> {
+        remove_if_there(&Self::socket(hub))
+    }
+
+    fn socket(hub: &Path) -> PathBuf {
+        hub.join(format!("{HEARTBEAT}.sock"))
     }
 }
 

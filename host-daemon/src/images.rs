@@ -42,7 +42,6 @@ pub struct Eif {
 #[derive(Debug)]
 pub struct Images {
     workshop: Arc<Workshop>,
-    limit: Duration,
     /// Who makes an EIF has its lock, so that two rows of one image make it once.
     making: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
 }
@@ -55,6 +54,8 @@ struct Workshop {
     blobs: PathBuf,
     connection: Connection,
     eif_bytes: u64,
+    /// How long fetching and building may take, whichever of the two takes it.
+    limit: Duration,
 }
 
 impl Images {
@@ -66,10 +67,10 @@ impl Images {
             blobs: state_dir.cache().join("images"),
             connection: config.connection(),
             eif_bytes: config.limits.eif_bytes,
+            limit: Duration::from_secs(config.limits.image_seconds),
         };
         Ok(Self {
             workshop: Arc::new(workshop),
-            limit: Duration::from_secs(config.limits.image_seconds),
             making: Mutex::default(),
         })
     }
@@ -94,11 +95,12 @@ impl Images {
             })
             .await
         };
-        match timeout(self.limit, work).await {
+        let limit = self.workshop.limit;
+        match timeout(limit, work).await {
             Ok(Ok(done)) => done,
             Ok(Err(panic)) => Err(failed(&wanted.request.source, panic)),
             Err(_) => {
-                let problem = format!("was not fetched and built within {} s", self.limit.as_secs());
+                let problem = format!("was not fetched and built within {} s", limit.as_secs());
                 Err(failed(&wanted.request.source, problem))
             }
         }
@@ -169,6 +171,7 @@ impl Workshop {
         let image: ImageRef = image.parse().map_err(text)?;
         let options = Options {
             credentials: Credentials::docker_default(),
+            timeout: self.limit,
             ..Options::new(eif_build::image::Cache::new(self.blobs.clone()))
         };
         let built = eif_build::build(

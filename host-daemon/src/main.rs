@@ -96,6 +96,11 @@ struct Place {
 }
 
 impl Place {
+    /// For commands that make nothing.
+    fn look(&self) -> StateDir {
+        StateDir::at(&self.state_dir)
+    }
+
     fn open(&self) -> Result<StateDir, Error> {
         StateDir::open(&self.state_dir)
     }
@@ -116,24 +121,24 @@ fn run(command: Command) -> Result<(), Error> {
         // The holder has a log and a runtime of its own, and writes nothing to where it was started from.
         Command::Hold { dir } => holder::hold(Emulator, &dir),
         Command::Daemon { config } => complete(daemon::run(Config::read(&config)?)),
-        Command::List { place, json } => complete(command::list(&place.open()?, json)),
+        Command::List { place, json } => complete(command::list(&place.look(), json)),
         Command::Console {
             place,
             enclave,
             follow,
-        } => complete(command::console(&place.open()?, &enclave, follow)),
+        } => complete(command::console(&place.look(), &enclave, follow)),
         Command::Logs {
             place,
             enclave,
             follow,
-        } => complete(command::logs(&place.open()?, &enclave, follow)),
+        } => complete(command::logs(&place.look(), &enclave, follow)),
         Command::Stop {
             place,
             enclave,
             all: _,
             grace,
         } => {
-            let (place, grace) = (place.open()?, Duration::from_secs(grace.into()));
+            let (place, grace) = (place.look(), Duration::from_secs(grace.into()));
             match enclave {
                 Some(enclave) => complete(command::stop(&place, &enclave, grace)),
                 None => complete(command::stop_all(&place, grace)),

@@ -6,7 +6,7 @@
 //! enclaves/<cid>/    an enclave's directory (crate::enclave_dir)
 //! launched/<id>      the last launch of a row (crate::ledger)
 //! cache/             images and EIFs
-//! ca/                the development CA, unless it is configured elsewhere
+//! ca/                the development CA, unless it is configured elsewhere or a local pipeline has one
 //! ```
 
 use crate::Error;
@@ -23,6 +23,9 @@ const LONGEST_SOCKET: usize = "/enclaves/4294967295/vsock.sock_4294967295".len()
 /// The size of `sun_path` (unix(7)), with its final NUL.
 const SUN_PATH: usize = 108;
 
+/// What `treza local up` leaves in its state directory, in which its host has the folder `host`.
+const PIPELINE_LOCK: &str = "local.lock";
+
 /// The state directory of a host.
 #[derive(Debug, Clone)]
 pub struct StateDir {
@@ -30,6 +33,13 @@ pub struct StateDir {
 }
 
 impl StateDir {
+    /// The state directory at `root`, for those who look and make nothing; it need not be there.
+    pub fn at(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
     /// The state directory at `root`; made, with what belongs in it, where it is not there.
     pub fn open(root: &Path) -> Result<Self, Error> {
         let limit = SUN_PATH - 1 - LONGEST_SOCKET;
@@ -43,9 +53,7 @@ impl StateDir {
             fs::create_dir_all(parent).map_err(Error::io("make the directory", parent))?;
         }
         make_private_dir(root)?;
-        let state_dir = Self {
-            root: root.to_owned(),
-        };
+        let state_dir = Self::at(root);
         for part in [state_dir.hub(), state_dir.enclaves_dir(), state_dir.cache()] {
             make_private_dir(&part)?;
         }
@@ -78,6 +86,15 @@ impl StateDir {
         self.root.join("hub")
     }
 
+    /// The development CA of an operator's own enclaves: that of the local pipeline whose host this is, so that one
+    /// machine has one root; else one of the host's own.
+    pub fn development_ca(&self) -> PathBuf {
+        let pipeline = self.root.parent().filter(|parent| {
+            self.root == crate::command::default_state_dir() || parent.join(PIPELINE_LOCK).exists()
+        });
+        pipeline.unwrap_or(&self.root).join("ca")
+    }
+
     /// Where images and EIFs are kept.
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")
@@ -106,7 +123,11 @@ impl StateDir {
     pub fn enclaves(&self) -> Result<Vec<EnclaveDir>, Error> {
         let path = self.enclaves_dir();
         let mut found = Vec::new();
-        for entry in fs::read_dir(&path).map_err(Error::io("list", &path))? {
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(Error::io("list", &path))?,
+        };
+        for entry in entries {
             let entry = entry.map_err(Error::io("list", &path))?;
             if let Some(cid) = entry
                 .file_name()
@@ -138,6 +159,28 @@ mod tests {
         assert_eq!(cids, [16, 17, 18]);
         state.enclaves().unwrap()[1].remove().unwrap();
         assert_eq!(again.new_enclave().unwrap().0, 17);
+    }
+
+    #[test]
+    fn who_looks_makes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(&dir.path().join("state"));
+        assert!(state.enclaves().unwrap().is_empty());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_pipelines_host_has_the_pipelines_root_and_any_other_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::at(&dir.path().join("host"));
+        assert_eq!(state.development_ca(), dir.path().join("host/ca"));
+        fs::write(dir.path().join("local.lock"), "").unwrap();
+        assert_eq!(state.development_ca(), dir.path().join("ca"));
+        let default = StateDir::at(&crate::command::default_state_dir());
+        assert_eq!(
+            default.development_ca(),
+            default.root().parent().unwrap().join("ca")
+        );
     }
 
     #[test]

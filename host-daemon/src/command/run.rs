@@ -9,6 +9,7 @@ use crate::worker::check_size;
 use contract::launch::{LaunchMessage, TYPE, Workload};
 use contract::report::Endpoint;
 use eif_build::bundle::Machine;
+use nsm::development::CERTIFICATE_FILE;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -45,17 +46,19 @@ pub async fn run(state_dir: &StateDir, options: &RunOptions, json: bool) -> Resu
         .map_err(Error::io("read", &options.eif))?
         .len();
     check_size(options.cpu_count, options.memory.into(), eif_bytes)?;
+    let root = state_dir.development_ca().join(CERTIFICATE_FILE);
     let (cid, dir) = state_dir.new_enclave()?;
     match launch(state_dir, options, cid, dir.clone()).await {
         Ok((enclave_id, endpoints)) if json => {
             println!(
                 "{}",
-                serde_json::json!({ "cid": cid, "enclaveId": enclave_id, "endpoints": endpoints })
+                serde_json::json!({ "cid": cid, "enclaveId": enclave_id, "endpoints": endpoints, "developmentRoot": root })
             );
             Ok(())
         }
         Ok((enclave_id, endpoints)) => {
             println!("{enclave_id} runs with CID {cid}");
+            println!("its documents stand on the development root {}", root.display());
             for Endpoint { port, address } in endpoints {
                 println!("port {port} at {address}");
             }
@@ -87,7 +90,7 @@ async fn launch(
         debug: options.debug,
         instance_id: options.instance_id.clone(),
         address: Ipv4Addr::LOCALHOST.into(),
-        development_ca: state_dir.root().join("ca"),
+        development_ca: state_dir.development_ca(),
         hub: state_dir.hub(),
         force_tcg: false,
     };

@@ -4,6 +4,7 @@ use super::find;
 use crate::Error;
 use crate::driver::Emulator;
 use crate::enclave_dir::EnclaveDir;
+use crate::heartbeat::HubListener;
 use crate::holding::Holding;
 use crate::state_dir::StateDir;
 use std::time::Duration;
@@ -27,6 +28,10 @@ pub async fn stop_all(state_dir: &StateDir, grace: Duration) -> Result<(), Error
             .await
             .unwrap_or_else(|panic| Err(Error::NotStarted(panic.to_string())));
         outcome = outcome.and(ended);
+    }
+    // A daemon that was killed leaves its socket.
+    if let Ok(_lock) = state_dir.lock() {
+        HubListener::unlink(&state_dir.hub())?;
     }
     outcome
 }

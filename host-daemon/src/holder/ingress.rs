@@ -20,7 +20,22 @@ const MAX_CONNECTIONS: usize = 256;
 /// How long the agent may take to reach the application.
 const GRANT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Listens for the application's `port` on a free port of the host; where.
+/// The ports of the host that rows prefer: below those that Linux gives to connections on their way out (32768 on),
+/// so that none of these takes one.
+const PREFERRED: std::ops::Range<u16> = 20_000..30_000;
+
+/// The host's port that the row `record_id` prefers for its application's `port`: the same each time that it is
+/// launched, on every host, so that its clients find it again after a pause. FNV-1a, 32 bits.
+fn preferred(record_id: &str, port: u16) -> u16 {
+    let bytes = record_id.bytes().chain(port.to_be_bytes());
+    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let count = u32::from(PREFERRED.end - PREFERRED.start);
+    u16::try_from(hash % count).map_or(PREFERRED.start, |offset| PREFERRED.start + offset)
+}
+
+/// Listens for the application's `port` on the port of the host that its row prefers, else on any free one; where.
 pub(super) async fn open<D: Driver>(holder: Arc<Holder<D>>, port: u16) -> Result<SocketAddr, Error> {
     let what = || {
         format!(
@@ -29,9 +44,13 @@ pub(super) async fn open<D: Driver>(holder: Arc<Holder<D>>, port: u16) -> Result
         )
     };
     let failed = |source: io::Error| Error::Io { what: what(), source };
-    let listener = TcpListener::bind((holder.spec.address, 0))
-        .await
-        .map_err(failed)?;
+    let (ip, owner) = (holder.spec.address, holder.spec.owner.as_ref());
+    let first = owner.map_or(0, |owner| preferred(&owner.record_id, port));
+    let listener = match TcpListener::bind((ip, first)).await {
+        Err(_) if first != 0 => TcpListener::bind((ip, 0)).await,
+        bound => bound,
+    };
+    let listener = listener.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     tokio::spawn(serve(holder, listener, port));
     Ok(address)
@@ -65,5 +84,24 @@ async fn forward<D: Driver>(holder: &Holder<D>, mut outside: TcpStream, port: u1
     match granted.map_err(io::Error::other)? {
         Answer::Granted => copy_bidirectional(&mut outside, &mut inside).await.map(drop),
         _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_prefers_the_same_port_each_time_and_another_for_each_of_its_own() {
+        assert_eq!(preferred("enc_1", 80), preferred("enc_1", 80));
+        let of_one: std::collections::BTreeSet<_> =
+            (8000..8016).map(|port| preferred("enc_1", port)).collect();
+        let of_many: std::collections::BTreeSet<_> =
+            (0..100).map(|n| preferred(&format!("enc_{n}"), 80)).collect();
+        assert!(
+            of_one.len() >= 15 && of_many.len() >= 95,
+            "{of_one:?} {of_many:?}"
+        );
+        assert!(of_one.iter().chain(&of_many).all(|port| PREFERRED.contains(port)));
     }
 }

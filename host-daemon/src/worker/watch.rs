@@ -147,6 +147,8 @@ fn is_passing(error: &Error) -> bool {
 struct Said {
     challenge: String,
     health: (HealthState, u32, Option<Exit>, bool),
+    /// The first line of the health's detail, which says what the probe got.
+    probe: String,
     at: Instant,
 }
 
@@ -156,13 +158,15 @@ impl Said {
         Self {
             challenge: expected.challenge.clone(),
             health: (health.state, health.restarts, health.last_exit, health.ended),
+            probe: health.detail.lines().next().unwrap_or_default().to_owned(),
             at: Instant::now(),
         }
     }
 
     /// Whether `now` is to be reported after this.
     fn is_outdated(&self, now: &Self, interval: Duration) -> bool {
-        let changed = (&self.challenge, &self.health) != (&now.challenge, &now.health);
+        let changed =
+            (&self.challenge, &self.health, &self.probe) != (&now.challenge, &now.health, &now.probe);
         changed || now.at.duration_since(self.at) >= interval
     }
 }
@@ -177,6 +181,7 @@ mod tests {
         let said = Said {
             challenge: "aa".into(),
             health: (HealthState::Healthy, 0, None, false),
+            probe: String::new(),
             at,
         };
         let interval = Duration::from_secs(30);
@@ -191,6 +196,11 @@ mod tests {
             ..said.clone()
         };
         assert!(said.is_outdated(&challenged, interval));
+        let probed = Said {
+            probe: "GET / on port 80: status 404".into(),
+            ..said.clone()
+        };
+        assert!(said.is_outdated(&probed, interval));
         for health in [
             (HealthState::Degraded, 0, None, false),
             (HealthState::Healthy, 1, None, false),

@@ -1,8 +1,8 @@
 //! `treza local`: the pipeline on this machine.
 
 use super::{Error, Global};
-use crate::local;
 use crate::local::state::{LocalFile, StateDir};
+use crate::local::{self, Ended};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::process::ExitCode;
@@ -83,13 +83,27 @@ fn described(state: &StateDir, local: &LocalFile) -> String {
 }
 
 async fn down(state: &StateDir, json: bool) -> Result<(), Error> {
-    let was_up = local::down(state).await?;
+    let ended = local::down(state).await?;
+    let (was_up, daemons, enclaves) = match ended {
+        Ended::Pipeline => (true, 0, 0),
+        Ended::Remains { daemons, enclaves } => (false, daemons, enclaves),
+    };
     if json {
-        println!("{}", json!({ "ended": was_up }));
-    } else if was_up {
-        println!("The local pipeline has ended, and every enclave of it.");
-    } else {
-        println!("No local pipeline runs on {}.", state.path().display());
+        let remains = json!({ "daemons": daemons, "enclaves": enclaves });
+        println!("{}", json!({ "ended": was_up, "remains": remains }));
+        return Ok(());
+    }
+    let place = state.path().display();
+    match ended {
+        Ended::Pipeline => println!("The local pipeline has ended, and every enclave of it."),
+        Ended::Remains {
+            daemons: 0,
+            enclaves: 0,
+        } => println!("No local pipeline runs on {place}."),
+        Ended::Remains { .. } => println!(
+            "No local pipeline runs on {place}. What one that was killed had left has been ended: {daemons} host \
+             daemon(s), {enclaves} enclave(s)."
+        ),
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::local;
 use crate::local::state::StateDir;
 use clap::Args;
 use contract::RecordId;
+use serde_json::json;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -13,16 +14,26 @@ pub(super) struct Logs {
     /// The row's id
     #[arg(value_parser = session::id)]
     id: RecordId,
+    /// Go on until the enclave ends
+    #[arg(long, short, conflicts_with = "json")]
+    follow: bool,
 }
 
 impl Logs {
     pub(super) async fn run(&self, global: &Global) -> Result<ExitCode, Error> {
+        if global.endpoint.is_some() || global.table.is_some() {
+            let why = "logs are those of enclaves on this machine: --endpoint and --table mean nothing here";
+            return Err(Error::Refused(why.into()));
+        }
         let state = StateDir::choose(global.state_dir.clone())?;
-        let status = local::application_log(&state, &self.id).await?;
-        Ok(if status.success() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        let log = local::application_log(&state, &self.id, self.follow, global.json).await?;
+        if !log.status.success() {
+            return Ok(ExitCode::FAILURE);
+        }
+        if global.json {
+            let output = String::from_utf8_lossy(&log.stdout);
+            println!("{}", json!({ "id": self.id.as_str(), "output": output }));
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }

@@ -17,7 +17,7 @@ use nsm::development::{Authority, CERTIFICATE_FILE};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use store::{Connection, Reports, Rows, Tables};
@@ -208,15 +208,30 @@ impl Running {
     }
 }
 
-/// Ends the pipeline on `state` and everything that it started; whether there was one.
-pub async fn down(state: &StateDir) -> Result<bool, Error> {
+/// What `treza local down` found and ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The pipeline, and everything that it started.
+    Pipeline,
+    /// No pipeline: what one that was killed had left running, none of either if there was nothing.
+    Remains {
+        /// Host daemons.
+        daemons: usize,
+        /// Enclaves.
+        enclaves: usize,
+    },
+}
+
+/// Ends the pipeline on `state` and everything that it started, or what one that was killed left.
+pub async fn down(state: &StateDir) -> Result<Ended, Error> {
     if !state.is_up()? {
-        end_orphans(&state.host_config()).await;
+        let daemons = end_orphans(&state.host_config()).await;
+        let enclaves = enclaves(state);
         if state.host_state().exists() {
             stop_enclaves(state).await?;
         }
         state.remove_local();
-        return Ok(false);
+        return Ok(Ended::Remains { daemons, enclaves });
     }
     let pid = Pid::from_raw(state.read_local()?.pid);
     signal_process(pid, Signal::SIGTERM)?;
@@ -238,7 +253,12 @@ pub async fn down(state: &StateDir) -> Result<bool, Error> {
         }
         tokio::time::sleep(LOOK).await;
     }
-    Ok(true)
+    Ok(Ended::Pipeline)
+}
+
+/// How many enclaves there are on this pipeline's host, with a holder or without.
+fn enclaves(state: &StateDir) -> usize {
+    std::fs::read_dir(state.host_state().join("enclaves")).map_or(0, Iterator::count)
 }
 
 fn signal_process(pid: Pid, signal: Signal) -> Result<(), Error> {
@@ -253,6 +273,7 @@ async fn stop_enclaves(state: &StateDir) -> Result<(), Error> {
         .args(["stop", "--all", "--state-dir"])
         .arg(state.host_state())
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .map_err(Error::file("start", &program))?;
@@ -267,13 +288,26 @@ async fn stop_enclaves(state: &StateDir) -> Result<(), Error> {
     Err(Error::file("stop the enclaves with", &program)(said))
 }
 
-/// `treza-host logs`: shows what the application of the row `id` wrote.
-pub async fn application_log(state: &StateDir, id: &RecordId) -> Result<ExitStatus, Error> {
+/// `treza-host logs`: what the application of the row `id` wrote, shown, or, with `capture`, answered.
+pub async fn application_log(
+    state: &StateDir,
+    id: &RecordId,
+    follow: bool,
+    capture: bool,
+) -> Result<Output, Error> {
     let program = programs::beside("treza-host")?;
-    Command::new(&program)
+    let mut command = Command::new(&program);
+    command
         .args(["logs", id.as_str(), "--state-dir"])
-        .arg(state.host_state())
-        .status()
+        .arg(state.host_state());
+    if follow {
+        command.arg("--follow");
+    }
+    let stdout = if capture { Stdio::piped() } else { Stdio::inherit() };
+    let child = command.stdout(stdout).stderr(Stdio::inherit()).kill_on_drop(true);
+    let child = child.spawn().map_err(Error::file("start", &program))?;
+    child
+        .wait_with_output()
         .await
         .map_err(Error::file("run", &program))
 }

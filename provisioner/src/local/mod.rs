@@ -11,7 +11,7 @@ pub mod state;
 pub mod streams;
 mod supervise;
 
-pub use daemon::{Options, application_log, down, up, up_foreground};
+pub use daemon::{Ended, Options, application_log, down, up, up_foreground};
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -93,8 +93,9 @@ async fn end(mut child: Child) {
     }
 }
 
-/// Ends the daemons of `config` that a pipeline left behind when it was killed: each holds its host's lock.
-pub(super) async fn end_orphans(config: &Path) {
+/// Ends the daemons of `config` that a pipeline left behind when it was killed: each holds its host's lock. How many
+/// there were.
+pub(super) async fn end_orphans(config: &Path) -> usize {
     let orphans = daemons_of(config);
     for (signal, limit) in [(Signal::SIGTERM, GRACE), (Signal::SIGKILL, FIRST_WAIT)] {
         for pid in &orphans {
@@ -107,9 +108,10 @@ pub(super) async fn end_orphans(config: &Path) {
             tokio::time::sleep(FIRST_WAIT / 4).await;
         }
         if daemons_of(config).is_empty() {
-            return;
+            break;
         }
     }
+    orphans.len()
 }
 
 /// Processes whose command line is that of a daemon with this configuration.
@@ -189,7 +191,8 @@ mod tests {
         while daemons_of(&config).is_empty() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        end_orphans(&config).await;
+        assert!(end_orphans(&config).await > 0);
+        assert_eq!(end_orphans(&config).await, 0);
         assert!(!waited.join().unwrap().unwrap().success());
         assert!(daemons_of(&folder.path().join("other.toml")).is_empty());
     }

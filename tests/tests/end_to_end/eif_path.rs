@@ -55,6 +55,28 @@ fn the_plain_row_deploys_in_debug_mode_which_verifiers_must_allow() {
 }
 
 #[test]
+fn an_enclave_outside_any_row_stands_on_the_pipelines_root() {
+    let local = Local::up();
+    let eif = build(&local);
+    let host = |words: &[&str]| {
+        let mut command = program("treza-host");
+        Answer::of(
+            command
+                .args(words)
+                .arg("--state-dir")
+                .arg(local.state().join("host")),
+        )
+        .good()
+    };
+    let words = ["run", "--json", "--memory", "512", "--eif", eif.to_str().unwrap()];
+    let ran = host(&words).json();
+    assert_eq!(ran["developmentRoot"], local.root.to_str().unwrap(), "{ran}");
+    assert!(!local.state().join("host/ca").exists());
+    host(&["stop", &ran["cid"].to_string()]);
+    local.until_nothing_runs();
+}
+
+#[test]
 fn the_plain_row_deploys_from_s3() {
     let Some(s3) = Moto::start() else { return };
     let local = Local::up_with(&["--s3-endpoint", &s3.endpoint]);
@@ -109,7 +131,10 @@ fn an_eif_without_our_agent_fails() {
     std::fs::write(&output, b"no EIF at all").unwrap();
     local.put(&plain_row("no-eif", &format!("file:{}", output.display())));
     let why = local.reason_of_failure("no-eif");
-    assert!(why.contains("foreign.eif"), "{why}");
+    assert!(
+        why.contains(&format!("file:{}: not a sound EIF", output.display())),
+        "{why}"
+    );
     assert!(local.machines().is_empty());
 }
 

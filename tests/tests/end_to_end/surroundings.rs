@@ -45,6 +45,28 @@ fn a_machine_without_bundle_is_told_what_to_build() {
 }
 
 #[test]
+fn commands_that_look_make_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let ask =
+        |name: &str, words: &[&str]| Answer::of(program(name).args(words).arg("--state-dir").arg(&state));
+    assert_eq!(ask("treza", &["logs", "x"]).code, 1);
+    assert_eq!(ask("treza", &["logs", "x", "--follow"]).code, 1);
+    assert_eq!(
+        ask("treza", &["logs", "x", "--endpoint", "http://127.0.0.1:1"]).code,
+        2
+    );
+    assert_eq!(ask("treza", &["status"]).code, 1);
+    assert_eq!(
+        ask("treza-host", &["list", "--json"]).good().json(),
+        serde_json::json!([])
+    );
+    assert_eq!(ask("treza-host", &["console", "16"]).code, 1);
+    ask("treza-host", &["stop", "--all"]).good();
+    assert!(!state.exists());
+}
+
+#[test]
 fn a_second_pipeline_on_one_state_is_refused_and_commands_without_one_say_so() {
     let local = Local::up();
     let again = local.treza(&["local", "up", "--dynamodb-port", "0"]);

@@ -9,10 +9,24 @@ fn a_row_pauses_resumes_and_is_destroyed_with_nothing_left() {
     let image = registry.push("served", &Image::of_application(&["serve", "8080"]));
     local.put(&web_row("turns", &image));
     let first = local.until_status("turns", "DEPLOYED");
+    let log = local.treza(&["logs", "turns", "--json"]).good().json();
+    assert!(
+        log["output"].as_str().unwrap().contains("serving on 8080"),
+        "{log}"
+    );
     local.ask("turns", "PAUSING");
     let paused = local.until_status("turns", "PAUSED");
     assert_eq!(paused["attestation"]["state"], "STALE", "{paused:#}");
     local.until_nothing_runs();
+    let pcr0 = format!("0={}", paused["expected"]["pcrs"]["0"].as_str().unwrap());
+    let verified = local.treza(&["verify", "turns", "--json", "--pcr", &pcr0]);
+    assert_eq!(verified.code, 2);
+    let verified = verified.json();
+    assert_eq!(verified["code"], "no_evidence", "{verified}");
+    assert!(
+        verified["reason"].as_str().unwrap().contains("PAUSED"),
+        "{verified}"
+    );
 
     // The tag moves on while the row is paused; the row does not.
     registry.push("served", &Image::of_application(&["exit", "1"]));
@@ -29,8 +43,12 @@ fn a_row_pauses_resumes_and_is_destroyed_with_nothing_left() {
         Local::statement(&second).boot_id,
         Local::statement(&first).boot_id
     );
+    assert_eq!(second["endpoints"], first["endpoints"], "clients find it again");
     let address = second["endpoints"][0]["address"].as_str().unwrap();
     assert_eq!(get(address, "/").unwrap(), "hello");
+    // A row that is there is not written over: the database refuses, and its log is not the user's.
+    let twice = ["deploy", "--id", "turns", "--image", &image];
+    assert_eq!(local.treza(&twice).code, 1);
 
     // The web application's destroy comes twice.
     local.ask("turns", "PENDING_DESTROY");
@@ -41,6 +59,12 @@ fn a_row_pauses_resumes_and_is_destroyed_with_nothing_left() {
 
     local.treza(&["local", "down"]).good();
     assert_eq!(processes::naming(local.folder()), []);
+    assert!(!local.state().join("host/hub/9000.sock").exists());
+    let log = std::fs::read_to_string(local.state().join("pipeline.log")).unwrap();
+    assert!(
+        log.contains("the pipeline is up") && !log.contains("WARN dynoxide"),
+        "{log}"
+    );
 }
 
 #[test]
