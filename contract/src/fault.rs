@@ -31,11 +31,24 @@ pub fn describe(faults: &[Fault]) -> String {
 
 /// A hostile text made fit for a message: control characters replaced, at most `limit` characters.
 pub fn printable(text: &str, limit: usize) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(limit)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect();
+    shown(text, limit, |_| false)
+}
+
+/// The same for a text of several lines, such as the end of a log: its line breaks stay.
+pub fn printable_lines(text: &str, limit: usize) -> String {
+    let text = text.trim_end().replace("\r\n", "\n").replace('\t', " ");
+    shown(&text, limit, |c| c == '\n')
+}
+
+fn shown(text: &str, limit: usize, stays: impl Fn(char) -> bool) -> String {
+    let fit = |c: char| {
+        if c.is_control() && !stays(c) {
+            '\u{fffd}'
+        } else {
+            c
+        }
+    };
+    let mut shown: String = text.chars().take(limit).map(fit).collect();
     if text.chars().nth(limit).is_some() {
         shown.push('…');
     }
@@ -59,6 +72,16 @@ mod tests {
         assert_eq!(printable("a\u{1b}[31mb\n", 10), "a\u{fffd}[31mb\u{fffd}");
         assert_eq!(printable("abcdef", 3), "abc…");
         assert_eq!(printable("abc", 3), "abc");
+    }
+
+    #[test]
+    fn the_lines_of_a_log_stay_lines() {
+        let log = "first\r\n\tsecond\u{1b}[31m\rthird\n";
+        assert_eq!(
+            printable_lines(log, 100),
+            "first\n second\u{fffd}[31m\u{fffd}third"
+        );
+        assert_eq!(printable_lines("a\nb\nc", 3), "a\nb…");
     }
 
     #[derive(Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use crate::RecordId;
 use crate::fault::{Fault, printable};
 use crate::item::{AttributeValue, Item, binary};
 use crate::report::{EnclaveName, Endpoint};
-use crate::status::Status;
+use crate::status::{self, Status};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -207,9 +207,9 @@ impl Row {
     /// Reads a row; all that is wrong with the pipeline's part of it, at once.
     pub fn read(item: Item) -> Result<Self, Vec<Fault>> {
         let mut faults = Vec::new();
-        let id = text(&item, attribute::ID, &mut faults)
+        let id = text(&item, attribute::ID, "write a string", &mut faults)
             .and_then(|id| kept(&mut faults, attribute::ID, RecordId::parse(&id)));
-        let status = text(&item, attribute::STATUS, &mut faults)
+        let status = text(&item, attribute::STATUS, status::MEND, &mut faults)
             .and_then(|status| kept(&mut faults, attribute::STATUS, Status::parse(&status)));
         let status_reason = part(&item, attribute::STATUS_REASON, &mut faults);
         let generation = part(&item, attribute::GENERATION, &mut faults).unwrap_or(0);
@@ -266,18 +266,14 @@ pub fn value_of<T: Serialize>(value: &T) -> Result<AttributeValue, Fault> {
     serde_dynamo::to_attribute_value(value).map_err(|error| Fault::new("row", error.to_string()))
 }
 
-fn text(item: &Item, name: &str, faults: &mut Vec<Fault>) -> Option<String> {
-    match item.get(name) {
-        Some(AttributeValue::S(text)) => Some(text.clone()),
-        Some(_) => {
-            faults.push(Fault::new(name, "is not a string"));
-            None
-        }
-        None => {
-            faults.push(Fault::new(name, "is missing"));
-            None
-        }
-    }
+fn text(item: &Item, name: &str, mend: &str, faults: &mut Vec<Fault>) -> Option<String> {
+    let problem = match item.get(name) {
+        Some(AttributeValue::S(text)) => return Some(text.clone()),
+        Some(_) => "is not a string",
+        None => "is missing",
+    };
+    faults.push(Fault::new(name, format!("{problem}: {mend}")));
+    None
 }
 
 fn kept<T, E: std::fmt::Display>(faults: &mut Vec<Fault>, name: &str, read: Result<T, E>) -> Option<T> {
@@ -292,7 +288,7 @@ fn part<T: DeserializeOwned>(item: &Item, name: &str, faults: &mut Vec<Fault>) -
     serde_dynamo::from_attribute_value(value.clone())
         .map_err(|error| {
             let problem = format!(
-                "is the pipeline's to write and does not read as its own ({}): remove it",
+                "is the pipeline's to write and does not read as its own ({})",
                 printable(&error.to_string(), 120)
             );
             faults.push(Fault::new(name, problem));

@@ -43,11 +43,13 @@ pub const ALL: [Status; 10] = [
     Status::Failed,
 ];
 
+/// What a client may write there.
+pub(crate) const MEND: &str =
+    "write PENDING_DEPLOY, PENDING_DESTROY, PAUSING or RESUMING; all others are the pipeline's";
+
 /// unknown status {0:?}
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown status {0:?}: write PENDING_DEPLOY, PENDING_DESTROY, PAUSING or RESUMING; all others are the pipeline's"
-)]
+#[error("unknown status {0:?}: {MEND}")]
 pub struct UnknownStatus(String);
 
 impl Status {

@@ -5,12 +5,12 @@ use contract::Status;
 use contract::row::{Attestation, AttestationState, Row, attribute};
 use store::Change;
 
-/// The change of `row` to FAILED.
+/// The change of `row` to FAILED. Its host keeps it until it has stopped what runs.
 pub(crate) fn failure(pipeline: &Pipeline, row: &Row, why: &str) -> Result<Change, Error> {
     let change = pipeline
         .to_status(Status::Failed)
         .text(attribute::STATUS_REASON, reason(why));
-    ended(change, row, "the row failed")
+    ended(gone(change), row, "the row failed")
 }
 
 /// The change of a row whose enclave has stopped: to DESTROYED from DESTROYING, to PAUSED from PAUSING. The last
@@ -21,20 +21,19 @@ pub(crate) fn settled(pipeline: &Pipeline, row: &Row) -> Result<Change, Error> {
         _ => (Status::Destroyed, "destroyed"),
     };
     let change = pipeline.to_status(status).remove(attribute::STATUS_REASON);
-    ended(released(change), row, how)
+    ended(released(gone(change)), row, how)
 }
 
-/// `change`, and with it the row's host and all that it said of the enclave taken out of the row.
+/// `change`, and with it the row's host taken out of the row: it is to do nothing more for it.
 pub(crate) fn released(change: Change) -> Change {
-    [
-        attribute::HOST_ID,
-        attribute::HOST,
-        attribute::ENCLAVE,
-        attribute::ENDPOINTS,
-        attribute::HEALTH,
-    ]
-    .into_iter()
-    .fold(change, Change::remove)
+    change.remove(attribute::HOST_ID).remove(attribute::HOST)
+}
+
+/// `change`, and with it all that is said of a running enclave taken out of the row.
+fn gone(change: Change) -> Change {
+    [attribute::ENCLAVE, attribute::ENDPOINTS, attribute::HEALTH]
+        .into_iter()
+        .fold(change, Change::remove)
 }
 
 /// `change`, and with it the evidence marked as that of an enclave that has ended. Statement and document stay.

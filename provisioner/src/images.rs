@@ -146,7 +146,7 @@ fn of_eif(uri: &str, path: &Path, bundles: &Store) -> Result<Measured, Error> {
         size,
         description,
         ..
-    } = inspect(path).map_err(|error| Error::Final(format!("{uri}: {error}")))?;
+    } = inspect(path).map_err(|error| Error::Final(unsound(uri, error)))?;
     let bundle = bundle_of(&pcrs, bundles)?.ok_or_else(|| {
         without_agent(
             uri,
@@ -161,6 +161,14 @@ fn of_eif(uri: &str, path: &Path, bundles: &Store) -> Result<Measured, Error> {
         pcrs: by_index(&pcrs),
         eif_bytes: size,
     })
+}
+
+/// What is wrong with the EIF at `uri`. The file that it was fetched into is nobody's business.
+fn unsound(uri: &str, error: eif_build::Error) -> String {
+    match error {
+        eif_build::Error::Eif { source, .. } => format!("{uri}: {source}"),
+        other => format!("{uri}: {other}"),
+    }
 }
 
 fn bundle_of(pcrs: &Pcrs, bundles: &Store) -> Result<Option<Digest>, Error> {
@@ -184,4 +192,42 @@ fn by_index(pcrs: &Pcrs) -> BTreeMap<u8, [u8; 48]> {
     let mut all = BTreeMap::from([(0, pcrs.pcr0.0), (1, pcrs.pcr1.0), (2, pcrs.pcr2.0)]);
     all.extend(pcrs.pcr8.map(|value| (8, value.0)));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::request::EnclaveRequest;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What a row may name is what the builder then takes for an image of a registry, and nothing else.
+        #[test]
+        fn a_row_takes_the_images_that_the_builder_takes(
+            image in r"[a-zA-Z0-9]{1,4}([./:@_-]{1,2}[a-zA-Z0-9]{1,4}){0,4}(@sha(256|512):([0-9a-f]{64}){1,2})?|(oci|file|a):[a-z/:]{0,6}"
+        ) {
+            let row = serde_json::json!({"providerConfig": {"dockerImage": image, "cpuCount": 2, "memoryMiB": 1024}});
+            let row = contract::item::read(&row.to_string()).unwrap();
+            let builds = image.parse::<ImageRef>().is_ok_and(|image| image.is_remote());
+            let local = image.starts_with("file:");
+            prop_assert_eq!(EnclaveRequest::read(&row, "us-west-2").is_ok(), builds && !local);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_eif_is_named_as_the_row_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, cache) = (folder.path().join("no.eif"), folder.path().join("cache"));
+        std::fs::write(&file, b"no EIF at all").unwrap();
+        let connection = Connection {
+            endpoint: None,
+            s3_endpoint: None,
+            region: "us-west-2".into(),
+        };
+        let builder = Builder::new(folder.path().join("bundles"), cache.clone(), connection);
+        let uri = format!("file:{}", file.display());
+        let error = builder.eif(&uri).await.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("{uri}: not a sound EIF")), "{error}");
+        assert!(!error.contains(&cache.display().to_string()), "{error}");
+    }
 }

@@ -41,7 +41,7 @@ async fn look_after(pipeline: &Pipeline, id: &str) -> Result<(), Error> {
     let row = match Row::read(item.clone()) {
         Ok(row) => row,
         // No step can go on with it, and no report will move it.
-        Err(faults) => return fail::unreadable(pipeline, id, &item, &faults).await,
+        Err(faults) => return fail::unreadable(pipeline, id, &item, faults).await,
     };
     let (change, failure) = match row.status {
         Status::Deployed => running(pipeline, &row)?,
@@ -129,11 +129,12 @@ fn awaited(row: &Row) -> String {
             "its image to be measured and a host to be provided: see the pipeline's log".into()
         }
         _ if row.proven().is_some() => {
-            let health = row
-                .health
-                .as_ref()
-                .map_or("UNKNOWN", |health| health.state.as_str());
-            format!("its application to be healthy; it attests and is {health}: see its log and its probe")
+            let (state, detail) = row.health.as_ref().map_or(("UNKNOWN", ""), |health| {
+                (&health.state, health.detail.lines().next().unwrap_or_default())
+            });
+            format!(
+                "its application to be healthy; it attests and is {state} ({detail}): see its log and its probe"
+            )
         }
         _ => format!("evidence from its host ({host}): does the host daemon run, and does the enclave boot?"),
     }

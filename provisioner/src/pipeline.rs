@@ -2,7 +2,7 @@
 
 use crate::ports::{Clock, Hosts, Images, Notifier};
 use attestation::Root;
-use contract::fault::{self, printable};
+use contract::fault::{self, printable_lines};
 use contract::item::{AttributeValue, Item};
 use contract::row::{Row, attribute, value_of};
 use contract::{Fault, RecordId, Status};
@@ -169,9 +169,9 @@ pub fn value(of: &impl Serialize) -> Result<AttributeValue, Error> {
     Ok(value_of(of)?)
 }
 
-/// A reason fit for `statusReason`: printable, at most [`MOST_REASON`] bytes.
+/// A reason fit for `statusReason`: printable, in lines, at most [`MOST_REASON`] bytes.
 pub fn reason(text: &str) -> String {
-    let shown = printable(text, MOST_REASON);
+    let shown = printable_lines(text, MOST_REASON);
     if shown.len() <= MOST_REASON {
         return shown;
     }

@@ -39,7 +39,7 @@ pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execu
         let row = match Row::read(item.clone()) {
             Ok(row) => row,
             Err(faults) => {
-                fail::unreadable(pipeline, id, &item, &faults).await?;
+                fail::unreadable(pipeline, id, &item, faults).await?;
                 return Ok(None);
             }
         };
@@ -53,8 +53,9 @@ pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execu
                 }
             }
             Decision::Exhausted => {
-                let fault = Fault::new(attribute::GENERATION, "cannot be raised any further: remove it");
-                fail::unreadable(pipeline, id, &item, &[fault]).await?;
+                let faults = [attribute::GENERATION, attribute::EXPECTED]
+                    .map(|name| Fault::new(name, "is of a generation that cannot be raised any further"));
+                fail::unreadable(pipeline, id, &item, faults.into()).await?;
                 return Ok(None);
             }
         }
@@ -64,12 +65,13 @@ pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execu
 
 impl Record {
     /// The row's id and status, if its status is another than before and one that asks for something (or that
-    /// nobody knows). A client that writes the whole row anew asks anew, even where the status stays: what had been
-    /// taken up of the row before is gone from it.
+    /// nobody knows; of a row without one, empty). A client that writes the whole row anew asks anew, even where the
+    /// status stays: what had been taken up of the row before is gone from it.
     fn entered(&self) -> Option<(&str, &str)> {
+        let status = |item| text(item, attribute::STATUS).unwrap_or_default();
         let new = self.new.as_ref()?;
-        let status = text(new, attribute::STATUS)?;
-        let before = self.old.as_ref().and_then(|old| text(old, attribute::STATUS));
+        let before = self.old.as_ref().map(status);
+        let status = status(new);
         let asks = Status::parse(status).map_or(true, Status::is_request);
         let taken_up = |item: &Item| item.contains_key(attribute::TRIGGER);
         let written_anew = self.old.as_ref().is_some_and(taken_up) && !taken_up(new);
@@ -189,11 +191,22 @@ mod tests {
                 .entered()
                 .is_some()
         );
-        assert!(
-            record("1", None, Some(r#"{"id": "a", "status": 3}"#))
-                .entered()
-                .is_none()
-        );
+        for none in [r#"{"id": "a", "status": 3}"#, r#"{"id": "a"}"#] {
+            assert!(record("1", None, Some(none)).entered().is_some(), "{none}");
+            assert!(
+                record("1", Some(pending), Some(none)).entered().is_some(),
+                "{none}"
+            );
+            assert!(
+                record("1", Some(none), Some(pending)).entered().is_some(),
+                "{none}"
+            );
+            assert!(
+                record("1", Some(none), Some(failed)).entered().is_none(),
+                "{none}"
+            );
+        }
+        assert!(record("1", None, Some("{}")).entered().is_none(), "no key");
     }
 
     #[test]

@@ -15,4 +15,4 @@ pub use change::{Change, Guard, Outcome};
 pub use connection::{Connection, Tables};
 pub use error::Error;
 pub use reports::Reports;
-pub use rows::Rows;
+pub use rows::{Rows, Statuses};

@@ -17,6 +17,15 @@ use time::format_description::well_known::Rfc3339;
 /// The most rows that [`Rows::all`] answers.
 const MOST_LISTED: usize = 10_000;
 
+/// The statuses from which something may be asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Statuses {
+    /// These.
+    Only(&'static [Status]),
+    /// All but these: unknown ones too, and none at all.
+    AllBut(&'static [Status]),
+}
+
 /// The rows.
 #[derive(Debug, Clone)]
 pub struct Rows {
@@ -82,7 +91,7 @@ impl Rows {
     }
 
     /// A client's request: from one of `from` to the request status `to`.
-    pub async fn request(&self, id: &RecordId, from: &[Status], to: Status) -> Result<Outcome, Error> {
+    pub async fn request(&self, id: &RecordId, from: Statuses, to: Status) -> Result<Outcome, Error> {
         let doing = || format!("ask for {to} in row {id} of table {}", self.table);
         let mut call = self
             .client
@@ -94,14 +103,20 @@ impl Rows {
             .expression_attribute_names("#updated", attribute::UPDATED_AT)
             .expression_attribute_values(":to", SdkValue::S(to.to_string()))
             .expression_attribute_values(":now", SdkValue::S(now()));
-        let names: Vec<_> = (0..from.len()).map(|at| format!(":from{at}")).collect();
-        for (name, status) in names.iter().zip(from) {
+        let (Statuses::Only(named) | Statuses::AllBut(named)) = from;
+        let names: Vec<_> = (0..named.len()).map(|at| format!(":from{at}")).collect();
+        for (name, status) in names.iter().zip(named) {
             call = call.expression_attribute_values(name, SdkValue::S(status.to_string()));
         }
-        let answer = call
-            .condition_expression(format!("#status IN ({})", names.join(", ")))
-            .send()
-            .await;
+        let is_named = format!("#status IN ({})", names.join(", "));
+        let condition = match from {
+            Statuses::Only(_) => is_named,
+            Statuses::AllBut(_) => {
+                call = call.expression_attribute_names("#id", attribute::ID);
+                format!("attribute_exists(#id) AND (attribute_not_exists(#status) OR NOT {is_named})")
+            }
+        };
+        let answer = call.condition_expression(condition).send().await;
         outcome(answer.map(|_| Outcome::Applied { revision: 0 }), doing)
     }
 

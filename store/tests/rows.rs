@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::Client;
 use contract::item::{self, AttributeValue};
 use contract::row::{Row, attribute};
 use contract::{RecordId, Status};
-use store::{Change, Connection, Guard, Outcome, Rows, Tables};
+use store::{Change, Connection, Guard, Outcome, Rows, Statuses, Tables};
 
 async fn rows() -> (Rows, Client) {
     let database = dynoxide::Database::memory().unwrap();
@@ -65,16 +65,20 @@ async fn a_write_counts_only_on_the_row_it_was_worked_out_from() {
     assert_eq!(row.item.get("name"), Some(&AttributeValue::S("kept".into())));
 
     // A client's destroy in between: same revision, another status.
-    rows.request(&id(), &[Status::Deploying], Status::PendingDestroy)
-        .await
-        .unwrap();
+    rows.request(
+        &id(),
+        Statuses::Only(&[Status::Deploying]),
+        Status::PendingDestroy,
+    )
+    .await
+    .unwrap();
     let late = Change::new().text(attribute::STATUS, "DEPLOYED");
     assert_eq!(
         rows.update("a", &Guard::of(&row.item), &late).await.unwrap(),
         Outcome::Lost
     );
     assert_eq!(
-        rows.request(&id(), &[Status::Deployed], Status::Pausing)
+        rows.request(&id(), Statuses::Only(&[Status::Deployed]), Status::Pausing)
             .await
             .unwrap(),
         Outcome::Lost
@@ -130,6 +134,35 @@ async fn a_write_counts_over_any_revision_and_makes_no_row_that_is_gone() {
     let lost = rows.update("gone", &nothing, &Change::new()).await.unwrap();
     assert_eq!(lost, Outcome::Lost);
     assert_eq!(rows.get("gone").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn all_but_some_statuses_are_the_unknown_and_the_missing_too() {
+    let (rows, client) = rows().await;
+    let over = Statuses::AllBut(&[Status::PendingDestroy, Status::Destroyed]);
+    for (row, outcome) in [
+        (r#"{"id": "a"}"#, Outcome::Applied { revision: 0 }),
+        (
+            r#"{"id": "a", "status": "LAUNCH"}"#,
+            Outcome::Applied { revision: 0 },
+        ),
+        (
+            r#"{"id": "a", "status": "FAILED"}"#,
+            Outcome::Applied { revision: 0 },
+        ),
+        (r#"{"id": "a", "status": "DESTROYED"}"#, Outcome::Lost),
+        (r#"{"id": "b", "status": "FAILED"}"#, Outcome::Lost),
+    ] {
+        let put = client.put_item().table_name("enclaves");
+        let put = put.set_item(Some(item::read(row).unwrap().into()));
+        put.send().await.unwrap();
+        let asked = rows.request(&id(), over, Status::PendingDestroy).await.unwrap();
+        assert_eq!(asked, outcome, "{row}");
+        let gone = client.delete_item().table_name("enclaves");
+        let key = aws_sdk_dynamodb::types::AttributeValue::S("a".into());
+        gone.key("id", key).send().await.unwrap();
+    }
+    assert_eq!(rows.get(&id()).await.unwrap(), None, "no row is made");
 }
 
 #[tokio::test]

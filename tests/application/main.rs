@@ -1,6 +1,6 @@
 //! The application in the tests' images: one static program that needs nothing else in its image.
 //!
-//! - `serve PORT` answers `/health` with 200 and any other path with the variable GREETING
+//! - `serve PORT` answers `/health`, has nothing at `/nowhere`, and gives the variable GREETING for any other path
 //! - `exit CODE` says its last words and ends so
 
 use std::io::{BufRead, BufReader, Write};
@@ -37,14 +37,14 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         line.clear();
         request.read_line(&mut line)?;
     }
-    let body = if first.starts_with("GET /health ") {
-        "well".to_owned()
-    } else {
-        std::env::var("GREETING").unwrap_or_default()
+    let (status, body) = match first.split(' ').nth(1) {
+        Some("/health") => ("200 OK", "well".to_owned()),
+        Some("/nowhere") => ("404 Not Found", String::new()),
+        _ => ("200 OK", std::env::var("GREETING").unwrap_or_default()),
     };
     write!(
         stream,
-        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
 }

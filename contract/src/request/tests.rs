@@ -86,6 +86,42 @@ fn every_fault_of_a_web_row_is_listed_at_once() {
 }
 
 #[test]
+fn an_image_is_one_of_a_registry() {
+    let faults = |image: &str| {
+        read(&WEB.replace("nginx:alpine", image))
+            .err()
+            .unwrap_or_default()
+    };
+    let digest = "0".repeat(64);
+    for good in [
+        "nginx",
+        "127.0.0.1:5000/a/b:1",
+        &format!("ghcr.io/a/b@sha256:{digest}"),
+    ] {
+        assert_eq!(faults(good), [], "{good}");
+    }
+    for bad in [
+        "UPPER/CASE",
+        "a/b:",
+        "-",
+        "oci:dir",
+        "oci:a/b",
+        "oci-archive:x.tar",
+        "docker-archive:x",
+        "file:x",
+        "https://registry/x",
+        "nginx@sha256:00",
+        &format!("nginx@sha512:{digest}{digest}"),
+    ] {
+        let faults = faults(bad);
+        assert_eq!(fields_of(&faults), ["providerConfig.dockerImage"], "{bad}");
+        let problem = &faults[0].problem;
+        assert!(problem.contains(bad.get(..60).unwrap_or(bad)), "{problem}");
+        assert!(problem.contains("registry/name:tag"), "{problem}");
+    }
+}
+
+#[test]
 fn every_fault_of_a_plain_row_is_listed_at_once() {
     let faults = read(
         r#"{"id": "a", "status": "PENDING_DEPLOY",

@@ -5,6 +5,7 @@ use super::{AWS_SERVICES, EnclaveRequest, Source};
 use crate::fault::printable;
 use crate::item::AttributeValue;
 use crate::launch::{self, Probe, Variable, Workload};
+use oci_spec::distribution::Reference;
 use std::collections::{BTreeMap, HashMap};
 
 /// The web application's own choices of CPUs.
@@ -12,6 +13,8 @@ const CPUS: [u64; 4] = [2, 4, 8, 16];
 /// The web application's own bounds on memory: MiB, by powers of two, and at least so much for each CPU.
 const MEMORY_MIB: std::ops::RangeInclusive<u64> = 1024..=16384;
 const MEMORY_MIB_PER_CPU: u64 = 512;
+/// What an image in a file of one's own machine begins with.
+const LOCAL_FORMS: [&str; 4] = ["oci:", "oci-archive:", "docker-archive:", "file:"];
 
 /// The least memory that the shape takes and that is at least `needed`, in MiB; none if that is more than a row may ask
 /// for.
@@ -72,20 +75,25 @@ pub(super) fn read(config: &HashMap<String, AttributeValue>, row: &mut Fields<'_
     })
 }
 
-/// What cannot be a registry's reference; the rest the registry itself will tell.
+/// What cannot be a registry's reference; whether the image is there the registry itself will tell.
 fn image_fault(image: &str) -> Option<String> {
     if image.len() > 512 || !image.bytes().all(|b| b.is_ascii_graphic()) {
         return Some("is longer than 512 characters or holds something other than visible ASCII".into());
     }
-    let local = ["oci:", "oci-archive:", "docker-archive:", "file:"]
-        .iter()
-        .any(|form| image.starts_with(form));
-    (local || image.contains("://")).then(|| {
-        format!(
-            "is {:?}; a row names an image of a registry, such as registry/name:tag",
-            printable(image, 64)
-        )
-    })
+    let problem = match image.parse::<Reference>() {
+        // Names of files, where an image is elsewhere taken from one.
+        Ok(_) if LOCAL_FORMS.iter().any(|form| image.starts_with(form)) => "is a file's".to_owned(),
+        Ok(name) if name.digest().is_some_and(|digest| !digest.starts_with("sha256:")) => {
+            "its digest is not sha256".to_owned()
+        }
+        Ok(_) => return None,
+        Err(error) => error.to_string(),
+    };
+    Some(format!(
+        "is {:?} ({problem}); a row names an image of a registry: registry/name:tag or registry/name@sha256:…, the \
+         name in small letters",
+        printable(image, 64)
+    ))
 }
 
 /// `cpus` is none where the number of CPUs is itself a fault: nothing can be said of memory for it.

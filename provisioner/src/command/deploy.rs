@@ -263,6 +263,11 @@ mod tests {
             matches!(&error, Error::Refused(text) if text.contains("cpuCount") && text.contains("memoryMiB")),
             "{error}"
         );
+        let error = row(&["--image", "UPPER/CASE"]).unwrap_err();
+        assert!(
+            matches!(&error, Error::Refused(text) if text.contains("UPPER/CASE") && text.contains("registry/name:tag")),
+            "{error}"
+        );
     }
 
     #[test]

@@ -43,5 +43,6 @@ impl Session {
 
 /// An id on the command line.
 pub(super) fn id(text: &str) -> Result<RecordId, String> {
-    RecordId::parse(text).map_err(|error| error.to_string())
+    RecordId::parse(text)
+        .map_err(|error| format!("{error}; a row of another is removed with DynamoDB's own delete-item"))
 }

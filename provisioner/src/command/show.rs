@@ -2,7 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 use contract::Status;
-use contract::fault::printable;
+use contract::fault::{printable, printable_lines};
 use contract::item::{AttributeValue, Item};
 use contract::row::{Row, attribute};
 
@@ -31,10 +31,24 @@ fn under_way(row: &Row) -> String {
             short(&expected.image_digest),
             printable(&expected.instance_id, 32)
         ),
-        Some(health) => format!(
-            "the enclave attests; the application is {}",
-            printable(&health.state, 16)
-        ),
+        Some(health) => {
+            let state = printable(&health.state, 16);
+            // Its first line says what the probe got.
+            let detail = health
+                .detail
+                .lines()
+                .next()
+                .map_or(String::new(), |line| format!(": {}", printable(line, 200)));
+            format!("the enclave attests; the application is {state}{detail}")
+        }
+    }
+}
+
+/// The status of a row that may not read.
+pub(super) fn status(item: &Item) -> String {
+    match item.get(attribute::STATUS) {
+        Some(AttributeValue::S(status)) => printable(status, 64),
+        _ => "without a status".into(),
     }
 }
 
@@ -107,7 +121,7 @@ pub(super) fn details(row: &Row) -> String {
     );
     let mut table = table();
     for (name, value) in lines {
-        table.add_row([name.to_owned(), printable(&value, CELL)]);
+        table.add_row([name.to_owned(), printable_lines(&value, CELL)]);
     }
     table.to_string()
 }
@@ -146,24 +160,33 @@ fn line_of(row: &Row) -> Vec<String> {
             .as_ref()
             .map_or(String::new(), |health| printable(&health.state, 16)),
         endpoints.join("\n"),
-        printable(row.status_reason.as_deref().unwrap_or_default(), 160),
+        in_a_line(row.status_reason.as_deref().unwrap_or_default()),
     ]
+}
+
+/// The beginning of a reason, its lines in one.
+fn in_a_line(reason: &str) -> String {
+    let lines: Vec<_> = reason
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    printable(&lines.join(" / "), 160)
 }
 
 /// A row that cannot be read: its id and status as they stand.
 fn unreadable(item: &Item) -> Vec<String> {
     let text = |name| match item.get(name) {
-        Some(AttributeValue::S(text)) => printable(text, 64),
-        _ => "?".into(),
+        Some(AttributeValue::S(text)) => text.as_str(),
+        _ => "",
     };
-    let reason = text(attribute::STATUS_REASON);
     vec![
-        text(attribute::ID),
-        text(attribute::STATUS),
+        printable(text(attribute::ID), 64),
+        status(item),
         String::new(),
         String::new(),
         String::new(),
-        reason,
+        in_a_line(text(attribute::STATUS_REASON)),
     ]
 }
 
@@ -192,5 +215,34 @@ mod tests {
         assert!(!text.contains('\u{1b}') && text.contains("red"), "{text}");
         let row = Row::read(items[1].clone()).unwrap();
         assert!(!details(&row).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn the_lines_of_a_reason_are_lines() {
+        let row = r#"{"id": "a", "status": "FAILED", "statusReason": "it says:\r\n\tno such file\nbye\n"}"#;
+        let item = item::read(row).unwrap();
+        let shown = details(&Row::read(item.clone()).unwrap());
+        let lines: Vec<_> = shown.lines().map(str::trim).collect();
+        assert!(
+            lines.contains(&"no such file") && lines.contains(&"bye"),
+            "{shown}"
+        );
+        let listed = listing(&[item]);
+        assert!(listed.contains("it says: / no such file / bye"), "{listed}");
+        assert!(!format!("{shown}{listed}").contains('\u{fffd}'));
+    }
+
+    #[test]
+    fn an_application_that_is_not_well_yet_says_what_its_probe_got() {
+        let row = r#"{"id": "a", "status": "DEPLOYING", "generation": 1,
+            "expected": {"generation": 1, "imageDigest": "sha256:aa", "bundle": "sha256:bb", "pcrs": {},
+                "instanceId": "i-0", "challenge": "cc"},
+            "health": {"state": "UNKNOWN", "sequence": 1, "reportedAt": "t", "restarts": 0,
+                "detail": "GET /nowhere on port 80: status 404\nlast output:\nhello"}}"#;
+        let stage = stage(&Row::read(item::read(row).unwrap()).unwrap());
+        assert_eq!(
+            stage,
+            "DEPLOYING: the enclave attests; the application is UNKNOWN: GET /nowhere on port 80: status 404"
+        );
     }
 }

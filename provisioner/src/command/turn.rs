@@ -2,12 +2,11 @@
 
 use super::session::{self, Session};
 use super::wait::Wait;
-use super::{Error, Global};
+use super::{Error, Global, show};
 use clap::Args;
-use contract::row::Row;
 use contract::{RecordId, Status};
 use std::process::ExitCode;
-use store::Outcome;
+use store::{Outcome, Statuses};
 
 #[derive(Debug, Args)]
 pub(super) struct Turn {
@@ -22,7 +21,7 @@ pub(super) struct Turn {
 pub(super) struct Request {
     name: &'static str,
     /// The statuses from which it may be asked for.
-    from: &'static [Status],
+    from: Statuses,
     to: Status,
     /// The statuses in which there is nothing left to ask for.
     done: &'static [Status],
@@ -30,32 +29,27 @@ pub(super) struct Request {
 
 pub(super) const PAUSE: Request = Request {
     name: "pause",
-    from: &[Status::Deployed],
+    from: Statuses::Only(&[Status::Deployed]),
     to: Status::Pausing,
     done: &[Status::Pausing, Status::Paused],
 };
 
 pub(super) const RESUME: Request = Request {
     name: "resume",
-    from: &[Status::Paused],
+    from: Statuses::Only(&[Status::Paused]),
     to: Status::Resuming,
     done: &[Status::Resuming, Status::Deployed],
 };
 
+/// Whatever stands in a row, its end may be asked for.
 pub(super) const DESTROY: Request = Request {
     name: "destroy",
-    from: &[
-        Status::PendingDeploy,
-        Status::Deploying,
-        Status::Deployed,
-        Status::Pausing,
-        Status::Paused,
-        Status::Resuming,
-        Status::Failed,
-    ],
+    from: Statuses::AllBut(ENDING),
     to: Status::PendingDestroy,
-    done: &[Status::PendingDestroy, Status::Destroying, Status::Destroyed],
+    done: ENDING,
 };
+
+const ENDING: &[Status] = &[Status::PendingDestroy, Status::Destroying, Status::Destroyed];
 
 impl Turn {
     pub(super) async fn run(&self, global: &Global, request: &Request) -> Result<ExitCode, Error> {
@@ -68,17 +62,21 @@ impl Turn {
 
     /// The request was not to be made: because it was made already, or because the row is not one to make it of.
     async fn check_done(&self, session: &Session, request: &Request) -> Result<(), Error> {
-        let row = Row::read(session.row(&self.id).await?)?;
-        if request.done.contains(&row.status) {
+        let status = show::status(&session.row(&self.id).await?);
+        if request.done.iter().any(|done| done.as_str() == status) {
             return Ok(());
         }
-        let from: Vec<_> = request.from.iter().map(|status| status.as_str()).collect();
+        let taken = match request.from {
+            Statuses::Only(from) => from
+                .iter()
+                .map(|from| from.as_str())
+                .collect::<Vec<_>>()
+                .join(" or "),
+            Statuses::AllBut(_) => "in no such turn: it has changed this moment, try again".into(),
+        };
         Err(Error::CouldNot(format!(
-            "row {} is {}; `treza {}` takes one that is {}",
-            self.id,
-            row.status,
-            request.name,
-            from.join(" or ")
+            "row {} is {status}; `treza {}` takes one that is {taken}",
+            self.id, request.name
         )))
     }
 }

@@ -4,7 +4,7 @@ use super::session::Session;
 use super::{Error, show};
 use clap::Args;
 use contract::row::{AttestationState, Row};
-use contract::{RecordId, Status};
+use contract::{RecordId, Status, fault};
 use serde_json::json;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -40,11 +40,11 @@ impl Wait {
         if self.wait {
             return self.until_settled(session, id, json).await;
         }
-        let row = Row::read(session.row(id).await?)?;
+        let status = show::status(&session.row(id).await?);
         if json {
-            println!("{}", json!({ "id": id.as_str(), "status": row.status.as_str() }));
+            println!("{}", json!({ "id": id.as_str(), "status": status }));
         } else {
-            println!("{id} is {}; see `treza status {id} --watch`", row.status);
+            println!("{id} is {status}; see `treza status {id} --watch`");
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -53,27 +53,30 @@ impl Wait {
         let started = Instant::now();
         let mut stages: Vec<Stage> = Vec::new();
         loop {
-            let row = Row::read(session.row(id).await?)?;
-            let text = show::stage(&row);
-            if stages.last().is_none_or(|last| last.text != text) {
-                let begun = started.elapsed();
-                if !json {
-                    println!("{:>7.2} s  {text}", begun.as_secs_f64());
+            let text = match Row::read(session.row(id).await?) {
+                Ok(row) => {
+                    let text = show::stage(&row);
+                    if stages.last().is_none_or(|last| last.text != text) {
+                        let begun = started.elapsed();
+                        if !json {
+                            println!("{:>7.2} s  {text}", begun.as_secs_f64());
+                        }
+                        let (text, status) = (text.clone(), row.status);
+                        stages.push(Stage { text, status, begun });
+                    }
+                    if !row.status.is_transient() {
+                        report(&row, &stages, json);
+                        return Ok(ExitCode::from(exit_code(&row)));
+                    }
+                    text
                 }
-                stages.push(Stage {
-                    text,
-                    status: row.status,
-                    begun,
-                });
-            }
-            if !row.status.is_transient() {
-                report(&row, &stages, json);
-                return Ok(ExitCode::from(exit_code(&row)));
-            }
+                // The pipeline is to say so in the row, any moment.
+                Err(faults) => format!("not to be read ({})", fault::describe(&faults)),
+            };
             if started.elapsed() > Duration::from_secs(self.timeout) {
                 return Err(Error::CouldNot(format!(
-                    "row {id} is still {} after {} s: see `treza status {id}` and the pipeline's log",
-                    row.status, self.timeout
+                    "row {id} is after {} s still {text}; see `treza status {id}` and the pipeline's log",
+                    self.timeout
                 )));
             }
             tokio::time::sleep(LOOK).await;

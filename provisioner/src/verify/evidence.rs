@@ -159,16 +159,18 @@ fn take(pipeline: &Pipeline, row: &Row, report: &Report, verified: &Verified) ->
     }
     let mut change = match (&verdict, status) {
         (Verdict::Failed(why), _) => failure(pipeline, row, why)?,
-        (_, Some(status)) => pipeline.to_status(status),
-        (_, None) => Change::new(),
+        (_, status) => {
+            let change = status.map_or_else(Change::new, |status| pipeline.to_status(status));
+            let change = change.set(attribute::ENDPOINTS, value(&endpoints)?);
+            match enclave {
+                Some(enclave) => change.set(attribute::ENCLAVE, value(&enclave)?),
+                None => change,
+            }
+        }
     };
     change = change
         .set(attribute::ATTESTATION, value(&attestation)?)
-        .set(attribute::HEALTH, value(&health)?)
-        .set(attribute::ENDPOINTS, value(&endpoints)?);
-    if let Some(enclave) = enclave {
-        change = change.set(attribute::ENCLAVE, value(&enclave)?);
-    }
+        .set(attribute::HEALTH, value(&health)?);
     if let Some(host) = &row.host {
         let host = Host {
             daemon_version: Some(printable(&report.daemon_version, 32)),
@@ -233,8 +235,10 @@ fn health_of(pipeline: &Pipeline, statement: &Statement) -> Health {
     }
 }
 
+/// Of the detail its first line counts, which says what the probe got: the application's output follows.
 fn says_the_same(before: &Health, now: &Health) -> bool {
     (&before.state, before.restarts, &before.last_exit) == (&now.state, now.restarts, &now.last_exit)
+        && before.detail.lines().next() == now.detail.lines().next()
 }
 
 fn copied_lately(pipeline: &Pipeline, row: &Row) -> bool {

@@ -29,10 +29,81 @@ async fn an_application_that_ends_is_in_the_row_with_its_last_lines() {
         "{reason}"
     );
     assert!(!reason.contains('\u{1b}'));
-    // Its host stops it, says so, and may forget it.
+    let row = world.row("a").await;
+    assert!(
+        row.endpoints.is_empty() && row.enclave.is_none(),
+        "they are gone: {row:?}"
+    );
+    assert!(row.host_id.is_some(), "its host still has to stop it");
+    // Its host stops it, says so, and may forget it. How the application ended stays.
     assert_eq!(world.report(report("a", 1, Phase::Stopped)).await, Verdict::Taken);
     let row = world.row("a").await;
-    assert_eq!((row.status, row.host_id), (Status::Failed, None));
+    assert_eq!((row.status, row.host_id, row.host), (Status::Failed, None, None));
+    assert_eq!(row.health.unwrap().last_exit.as_deref(), Some("exit code 7"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_failed_shows_nothing_of_the_enclave_that_is_gone() {
+    let world = World::new().await;
+    world.deployed("a").await;
+    let running = world.row("a").await;
+    assert!(!running.endpoints.is_empty() && running.enclave.is_some() && running.health.is_some());
+    let mut failed = report("a", 1, Phase::Failed);
+    failed.reason = Some("the enclave ended: its kernel panicked".into());
+    assert!(matches!(world.report(failed).await, Verdict::Failed(_)));
+    let row = world.row("a").await;
+    assert!(
+        row.endpoints.is_empty() && row.enclave.is_none() && row.health.is_none(),
+        "{row:?}"
+    );
+    assert!(
+        !row.attestation.unwrap().document.is_empty(),
+        "the last evidence stays"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_probe_gets_is_copied_as_it_changes_and_named_when_it_was_waited_for_too_long() {
+    let world = World::new().await;
+    let mut enclave = Enclave::launch(&world.assigned("a").await);
+    let unknown = |detail: &str| Health {
+        state: HealthState::Unknown,
+        detail: detail.into(),
+        ..healthy()
+    };
+    assert_eq!(
+        world.report(enclave.report(unknown("is starting"))).await,
+        Verdict::Taken
+    );
+    let missed = "GET /wrong on port 80: status 404";
+    assert_eq!(
+        world.report(enclave.report(unknown(missed))).await,
+        Verdict::Taken
+    );
+    assert_eq!(world.row("a").await.health.unwrap().detail, missed);
+    let more = format!("{missed}\nlast output:\nhello");
+    assert!(matches!(
+        world.report(enclave.report(unknown(&more))).await,
+        Verdict::Ignored(_)
+    ));
+    world.clock.advance(Duration::from_secs(10 * 60 + 1));
+    provisioner::monitor::monitor(&world.pipeline).await.unwrap();
+    let reason = world.reason("a").await;
+    assert!(reason.contains(missed), "{reason}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_lines_of_a_log_stay_lines_in_the_row() {
+    let world = World::new().await;
+    world.assigned("a").await;
+    let mut failed = report("a", 1, Phase::Failed);
+    failed.log_tail = Some("one\r\ntwo\u{1b}[31m\nthree\n".into());
+    world.report(failed).await;
+    let reason = world.reason("a").await;
+    assert!(
+        reason.ends_with("last lines: one\ntwo\u{fffd}[31m\nthree"),
+        "{reason:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

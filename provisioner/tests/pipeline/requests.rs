@@ -42,6 +42,7 @@ async fn warnings_stand_in_the_reason() {
 async fn rows_that_are_none_fail_where_they_stand() {
     let world = World::new().await;
     for (row, id, fault) in [
+        (r#"{"id": "a"}"#, "a", "status: is missing: write PENDING_DEPLOY"),
         (r#"{"id": "b", "status": "LAUNCH"}"#, "b", "unknown status"),
         (r#"{"id": "../x", "status": "PENDING_DEPLOY"}"#, "../x", "id"),
         (
@@ -67,6 +68,62 @@ async fn rows_that_are_none_fail_where_they_stand() {
         assert!(reason.contains(fault), "{reason}");
     }
     assert_eq!(world.triggered().await, [], "what failed asks for nothing");
+}
+
+/// Whatever stands in a row, a request after its failure is taken up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_was_none_can_be_asked_for_again_and_be_ended() {
+    let world = World::new().await;
+    for (id, wrong) in [
+        ("status", ("status", None)),
+        ("unknown", ("status", Some(AttributeValue::S("LAUNCH".into())))),
+        ("expected", ("expected", Some(AttributeValue::N("3".into())))),
+        ("health", ("health", Some(AttributeValue::S("x".into())))),
+        (
+            "last",
+            ("generation", Some(AttributeValue::N(u64::MAX.to_string()))),
+        ),
+    ] {
+        let mut row = web_row(id).into_inner();
+        match wrong {
+            (name, Some(value)) => row.insert(name.into(), value),
+            (name, None) => row.remove(name),
+        };
+        world.put(row.into()).await;
+        world.turn().await;
+        assert_eq!(world.status(id).await, "FAILED", "{id}");
+        let reason = world.reason(id).await;
+        assert!(reason.contains(wrong.0), "{id}: {reason}");
+        for (asked, settled) in [("PENDING_DEPLOY", "DEPLOYING"), ("PENDING_DESTROY", "DESTROYING")] {
+            world.set_status(id, asked).await;
+            world.turn().await;
+            assert_eq!(
+                world.status(id).await,
+                settled,
+                "{id}: {}",
+                world.reason(id).await
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_does_not_read_names_the_faults_of_its_request_too() {
+    let world = World::new().await;
+    let mut row = web_row_with("a", &[("cpuCount", AttributeValue::S("3".into()))]).into_inner();
+    row.insert("status".into(), AttributeValue::S("LAUNCH".into()));
+    row.insert("expected".into(), AttributeValue::N("3".into()));
+    world.put(row.into()).await;
+    world.turn().await;
+    let reason = world.reason("a").await;
+    for word in [
+        "unknown status",
+        "expected: ",
+        "providerConfig.cpuCount",
+        "removed from the row: expected",
+    ] {
+        assert!(reason.contains(word), "no {word:?} in {reason}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

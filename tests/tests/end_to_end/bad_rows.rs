@@ -148,6 +148,46 @@ fn every_fault_of_a_row_is_listed_at_once_in_both_shapes() {
 }
 
 #[test]
+fn a_row_without_a_status_fails_and_the_commands_lead_out_of_it() {
+    let (registry, local) = (Registry::start(), Local::up());
+    let image = registry.push("served", &Image::of_application(&["serve", "8080"]));
+    for id in ["ended", "again", "ended-unknown"] {
+        let mut row = web_row(id, &image);
+        match id {
+            "ended-unknown" => row["status"] = json!("LAUNCH"),
+            _ => drop(row.as_object_mut().unwrap().remove("status")),
+        }
+        local.put(&row);
+        says(&local.reason_of_failure(id), &["status", "PENDING_DEPLOY"]);
+    }
+    for id in ["ended", "ended-unknown"] {
+        local.treza(&["destroy", id, "--wait"]).good();
+        assert_eq!(local.row(id)["status"], "DESTROYED");
+    }
+    let words = [
+        "deploy", "--id", "again", "--image", &image, "--port", "8080", "--wait",
+    ];
+    local.treza(&words).good();
+    assert_eq!(local.row("again")["status"], "DEPLOYED");
+    let unnameable = local.treza(&["destroy", "../x"]);
+    assert_eq!(unnameable.code, 2);
+    says(&unnameable.text(), &["delete-item"]);
+}
+
+#[test]
+fn a_probe_that_gets_nothing_is_told_while_it_is_waited_for() {
+    let (registry, local) = (Registry::start(), Local::up());
+    let image = registry.push("served", &Image::of_application(&["serve", "8080"]));
+    let words = ["deploy", "--id", "wrong", "--image", &image, "--port", "8080"];
+    let probe = ["--health-path", "/nowhere", "--wait", "--timeout", "30"];
+    let answer = local.treza(&[&words[..], &probe].concat());
+    assert_eq!(answer.code, 1, "{answer:?}");
+    for said in [&answer.stdout, &answer.stderr] {
+        says(said, &["GET /nowhere on port 8080: status 404"]);
+    }
+}
+
+#[test]
 fn unknown_statuses_and_hostile_ids_fail_where_they_stand() {
     let local = Local::up();
     local.put(&json!({"id": "unknown", "status": "LAUNCH"}));

@@ -65,10 +65,36 @@ fn a_guest_that_dies_fails_its_row() {
     let why = row["statusReason"].as_str().unwrap();
     assert!(why.contains("the enclave ended"), "{why}");
     assert_eq!(row["attestation"]["state"], "STALE", "{row:#}");
+    let row = local.until("dies", |row| row["host"].is_null());
+    for name in ["hostId", "enclave", "endpoints", "health"] {
+        assert!(row[name].is_null(), "{name} of what is gone: {row:#}");
+    }
     local.until_nothing_runs();
 
     local.ask("dies", "PENDING_DEPLOY");
     local.until_status("dies", "DEPLOYED");
+}
+
+#[test]
+fn what_a_killed_pipeline_leaves_is_ended_and_told() {
+    let (registry, local) = (Registry::start(), Local::up());
+    let image = registry.push("served", &Image::of_application(&["serve", "8080"]));
+    local.put(&web_row("left", &image));
+    local.until_status("left", "DEPLOYED");
+    let pipelines = local.processes("--detach");
+    let [pipeline] = &pipelines[..] else {
+        panic!("one pipeline: {pipelines:?}")
+    };
+    pipeline.kill();
+    assert_eq!(local.machines().len(), 1, "enclaves go on");
+    let answer = local.treza(&["local", "down", "--json"]).good().json();
+    assert_eq!(
+        answer,
+        serde_json::json!({"ended": false, "remains": {"daemons": 1, "enclaves": 1}})
+    );
+    local.until_nothing_runs();
+    assert_eq!(local.processes("treza-host"), []);
+    assert!(!local.state().join("host/hub/9000.sock").exists());
 }
 
 #[test]
