@@ -150,7 +150,10 @@ pub enum Error {
 /// The digest of the image that a reference names now. Of a registry only manifests are fetched.
 pub async fn resolve(image: &ImageRef, options: &Options) -> Result<Digest, Error> {
     match image.location() {
-        Location::Registry(name) => Ok(registry::Client::new(name, image, options)?.manifest().await?.0),
+        Location::Registry(name) => {
+            let client = registry::Client::new(name, image, options).await?;
+            Ok(client.manifest().await?.0)
+        }
         Location::OciDir { .. } | Location::OciArchive { .. } => Ok(layout::open(image)?.manifest()?.0),
         Location::DockerArchive { path } => {
             docker::open(path, image, &options.limits).map(|image| image.digest)
@@ -161,7 +164,10 @@ pub async fn resolve(image: &ImageRef, options: &Options) -> Result<Digest, Erro
 /// Brings an image onto this machine: what a registry has is fetched into the cache, what is there already is not.
 pub async fn open(image: &ImageRef, options: &Options) -> Result<Image, Error> {
     match image.location() {
-        Location::Registry(name) => registry::Client::new(name, image, options)?.image().await,
+        Location::Registry(name) => {
+            let client = registry::Client::new(name, image, options).await?;
+            client.image().await
+        }
         Location::OciDir { .. } | Location::OciArchive { .. } => layout::open(image)?.image(&options.limits),
         Location::DockerArchive { path } => docker::open(path, image, &options.limits),
     }

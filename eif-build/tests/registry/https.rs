@@ -2,22 +2,18 @@
 use std::{
     fs,
     io::Write,
-    path::Path,
-    process::{Command, Output},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use eif_build::bundle::Store;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, pki_types::PrivatePkcs8KeyDer};
 use tempfile::tempdir;
 
 use crate::{
-    common::bundle,
-    pulled::image,
+    pulled::{image, measure_by_command as measure},
     server::{Request, ask_for_token, content, listen, reply, serve},
 };
 
@@ -65,28 +61,6 @@ fn network(answer: impl Fn(&Request, &mut dyn Write) + Send + Sync + 'static) ->
         ca: authority.pem(),
         connections,
     }
-}
-
-/// `treza-eif measure`, with these variables and no other of a proxy or of certificates.
-fn measure(image: &str, folder: &Path, environment: &[(&str, &str)]) -> Output {
-    let store = Store::new(folder.join("bundles"));
-    store.put(&bundle()).unwrap();
-    store.set_default(&bundle().digest()).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_treza-eif"));
-    for name in ["HTTP", "HTTPS", "ALL", "NO"].map(|name| format!("{name}_PROXY")) {
-        command.env_remove(name.to_lowercase()).env_remove(name);
-    }
-    command
-        .args(["measure", "--json", "--image", image, "--bundles"])
-        .arg(folder.join("bundles"))
-        .arg("--cache")
-        .arg(folder.join("fetched"))
-        .env("DOCKER_CONFIG", folder)
-        .env_remove("SSL_CERT_DIR")
-        .env_remove("SSL_CERT_FILE")
-        .envs(environment.iter().copied())
-        .output()
-        .unwrap()
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! What becomes of a small image that is asked of a server.
-use std::path::Path;
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
 
 use eif_build::{
     Error, ImageRef, Options,
+    bundle::Store,
     digest::Digest,
     image::{self, Credentials},
 };
@@ -45,4 +49,26 @@ pub(crate) fn measure(address: &str, folder: &Path, credentials: Credentials) ->
     };
     block_on(eif_build::measure(&image_at(address), &bundle(), &options))
         .map(|measured| measured.image_digest)
+}
+
+/// `treza-eif measure`, with these variables and no other of a proxy or of certificates.
+pub(crate) fn measure_by_command(image: &str, folder: &Path, environment: &[(&str, &str)]) -> Output {
+    let store = Store::new(folder.join("bundles"));
+    store.put(&bundle()).unwrap();
+    store.set_default(&bundle().digest()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_treza-eif"));
+    for name in ["HTTP", "HTTPS", "ALL", "NO"].map(|name| format!("{name}_PROXY")) {
+        command.env_remove(name.to_lowercase()).env_remove(name);
+    }
+    command
+        .args(["measure", "--json", "--image", image, "--bundles"])
+        .arg(folder.join("bundles"))
+        .arg("--cache")
+        .arg(folder.join("fetched"))
+        .env("DOCKER_CONFIG", folder)
+        .env_remove("SSL_CERT_DIR")
+        .env_remove("SSL_CERT_FILE")
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
 }

@@ -8,13 +8,15 @@ use std::{
 
 use eif_build::{ImageRef, digest::Digest};
 
-/// A request without a body.
+/// A request.
 pub(crate) struct Request {
     lines: Vec<String>,
+    /// What follows the head.
+    pub(crate) body: String,
 }
 
 impl Request {
-    /// Reads the head, byte for byte, so that what follows it stays in the stream.
+    /// Reads the head, byte for byte, so that what follows it stays in the stream, and then the body.
     pub(crate) fn read(stream: &mut impl Read) -> io::Result<Self> {
         let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") {
@@ -23,7 +25,19 @@ impl Request {
         }
         let head = String::from_utf8(head).map_err(io::Error::other)?;
         let lines = head.lines().map(str::to_owned).collect();
-        Ok(Self { lines })
+        let mut request = Self {
+            lines,
+            body: String::new(),
+        };
+        let length = request
+            .header("content-length")
+            .map_or(0, |length| length.parse().unwrap());
+        stream.take(length).read_to_string(&mut request.body)?;
+        Ok(request)
+    }
+
+    pub(crate) fn method(&self) -> &str {
+        self.lines[0].split(' ').next().unwrap_or_default()
     }
 
     /// What is asked for, with its query.

@@ -32,8 +32,12 @@ pub(super) struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    pub(super) fn new(name: &'a Reference, image: &'a ImageRef, options: &'a Options) -> Result<Self, Error> {
-        let login = options.credentials.for_registry(name.resolve_registry())?;
+    pub(super) async fn new(
+        name: &'a Reference,
+        image: &'a ImageRef,
+        options: &'a Options,
+    ) -> Result<Self, Error> {
+        let login = options.credentials.for_registry(name.resolve_registry()).await?;
         let session = Session::new(name, login).map_err(|problem| problem.with(image))?;
         Ok(Self {
             session,

@@ -20,6 +20,8 @@ use super::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// As many redirects in a row are followed; registries use one, to where their blobs are.
 const MAX_REDIRECTS: usize = 10;
+/// How this program calls itself where it exchanges a token.
+const CLIENT_ID: &str = "treza-eif";
 /// The most bytes of a token server's answer. Tokens are some KiB at most.
 const MAX_TOKEN: u64 = 64 << 10;
 
@@ -118,18 +120,18 @@ impl Session {
 
     /// A token of the server at `realm`. Nothing that this server writes goes into an error.
     async fn token(&self, realm: &str, service: Option<&str>, login: &Login) -> Result<HeaderValue, Problem> {
-        let mut url = Url::parse(realm)
+        let url = Url::parse(realm)
             .map_err(|_| Problem::Answer("the address of its token server is not a URL".into()))?;
         self.permit("its token server", &url)?;
-        url.query_pairs_mut()
-            .extend_pairs(service.map(|service| ("service", service)))
-            .append_pair("scope", &self.scope);
         let server = host(&url);
-        let shown = match login {
-            Login::Basic { name, password } => auth::basic(name, password),
-            Login::Anonymous | Login::Bearer(_) => None,
+        let answer = match login {
+            Login::Identity(token) => self.exchange(url, service, token).await?,
+            Login::Basic { name, password } => {
+                self.ask_for_token(url, service, auth::basic(name, password))
+                    .await?
+            }
+            Login::Anonymous | Login::Bearer(_) => self.ask_for_token(url, service, None).await?,
         };
-        let answer = self.follow(TOKEN_SERVER, url, shown, "application/json").await?;
         match answer.status() {
             StatusCode::OK => {}
             status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
@@ -146,6 +148,33 @@ impl Session {
         let json = read_bounded(answer, MAX_TOKEN).await?;
         auth::granted(&json)
             .ok_or_else(|| Problem::Answer(format!("its token server {server} gives no token")))
+    }
+
+    async fn ask_for_token(
+        &self,
+        mut url: Url,
+        service: Option<&str>,
+        shown: Option<HeaderValue>,
+    ) -> Result<Response, Problem> {
+        url.query_pairs_mut()
+            .extend_pairs(service.map(|service| ("service", service)))
+            .append_pair("scope", &self.scope);
+        self.follow(TOKEN_SERVER, url, shown, "application/json").await
+    }
+
+    /// Exchanges a refresh token for one of this repository (the distribution project's `oauth.md`, "Getting a token"). It
+    /// goes to the token server alone: a redirect is not followed.
+    async fn exchange(&self, url: Url, service: Option<&str>, token: &str) -> Result<Response, Problem> {
+        let form = [
+            ("grant_type", "refresh_token"),
+            ("client_id", CLIENT_ID),
+            ("service", service.unwrap_or_default()),
+            ("scope", &self.scope),
+            ("refresh_token", token),
+        ];
+        let request = self.client.post(url.clone()).form(&form);
+        let answer = request.send().await;
+        answer.map_err(|error| Problem::unreachable(TOKEN_SERVER, &url, error))
     }
 
     /// The answer behind all redirects of the server that is `first` asked. What is shown ends with the first other
