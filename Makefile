@@ -51,7 +51,7 @@ programs: setup
 .PHONY: agent
 agent: setup
 	@echo "==> building the agent ($(TARGET))"
-	@cargo build --profile agent --target $(TARGET) -p enclave-agent --bin treza-agent
+	@scripts/agent.sh --bin treza-agent
 
 ## make kernel   the enclave's kernel
 .PHONY: kernel

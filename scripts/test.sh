@@ -24,7 +24,7 @@ if ! target/venv/bin/python -c 'import cbor2, cryptography, moto.server' 2>/dev/
 fi
 
 echo "==> the example program that uses /dev/nsm"
-cargo build --profile agent --target x86_64-unknown-linux-musl -p enclave-agent --example nsm-probe
+scripts/agent.sh --example nsm-probe
 
 echo "==> the verifier of documents for wasm32, with cryptography in pure Rust"
 scripts/rust.sh wasm32-unknown-unknown

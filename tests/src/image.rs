@@ -80,7 +80,7 @@ pub fn nsm_probe() -> PathBuf {
     let program = target().join(MUSL).join("agent/examples/nsm-probe");
     assert!(
         program.is_file(),
-        "{} is missing: cargo build --profile agent --target {MUSL} -p enclave-agent --example nsm-probe",
+        "{} is missing: scripts/agent.sh --example nsm-probe",
         program.display()
     );
     program
