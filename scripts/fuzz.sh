@@ -4,7 +4,8 @@
 #   fuzz.sh [SECONDS [CRATE|CRATE/TARGET]…]     60 seconds a target, all of them
 # It runs on the project's own toolchain: coverage needs no nightly, and a sanitizer of memory little where nothing is unsafe.
 # What a target starts from is committed in fuzz/seeds/TARGET; what it finds beyond goes to fuzz/corpus/TARGET, which is not.
-# `fuzz.sh minimise TARGET…` makes the seeds of CRATE/TARGET anew, from both: the fewest files that reach as much.
+# `fuzz.sh minimise CRATE/TARGET…` makes the seeds anew, from both: files that reach all that is reached, the shortest, up to
+# 100 KiB a target. Nothing else may be put there: no document or image of others.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
@@ -30,13 +31,18 @@ prepare() { # CRATE TARGET: builds it, with the versions that the project itself
 }
 
 minimise() { # CRATE TARGET
-    local made
+    local made file size all=0
     made=$(mktemp -d)
     # The merge takes what reaches something new, shortest first.
-    cargo fuzz run --fuzz-dir "$1/fuzz" "${fuzz_options[@]}" "$2" "$made" "$1/fuzz/corpus/$2" "$1/fuzz/seeds/$2" -- -merge=1 -max_len=16384
+    cargo fuzz run --fuzz-dir "$1/fuzz" "${fuzz_options[@]}" "$2" "$made" "$1/fuzz/corpus/$2" "$1/fuzz/seeds/$2" -- \
+        -merge=1 -use_counters=0 -max_len=16384
     rm -rf "$1/fuzz/seeds/$2"
-    mv "$made" "$1/fuzz/seeds/$2"
-    chmod 755 "$1/fuzz/seeds/$2"
+    mkdir "$1/fuzz/seeds/$2"
+    while read -r size file; do
+        all=$((all + size))
+        [ $all -gt 102400 ] || mv "$made/$file" "$1/fuzz/seeds/$2/"
+    done < <(find "$made" -type f -printf '%s %f\n' | sort -n)
+    rm -rf "$made"
 }
 if [ "${1:-}" = minimise ]; then
     for target in $(targets "${@:2}"); do prepare "${target%/*}" "${target#*/}" && minimise "${target%/*}" "${target#*/}"; done

@@ -1,23 +1,21 @@
 //! One certificate of the chain: the rules of its place that path validation does not look at.
 
+mod shape;
+
 use crate::crypto::POINT_LEN;
 use crate::refusal::{Code, Refusal};
 use rustls_pki_types::UnixTime;
 use std::ops::RangeInclusive;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::KeyUsage;
-use x509_parser::oid_registry::{OID_SIG_ECDSA_WITH_SHA384, OID_X509_EXT_KEY_USAGE};
+use x509_parser::oid_registry::OID_SIG_ECDSA_WITH_SHA384;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
-/// A SubjectPublicKeyInfo with an uncompressed P-384 point (RFC 5480, 2) up to the point's coordinates. The one DER
-/// that there is: compared as bytes, since the parser takes an object identifier under any tag.
+/// A SubjectPublicKeyInfo with an uncompressed P-384 point (RFC 5480, 2) up to the point's coordinates. Compared
+/// as bytes, since that is the one DER of it that there is.
 const P384_KEY: &[u8] =
     b"\x30\x76\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22\x03\x62\x00\x04";
-
-/// DER's tag of a BIT STRING.
-const BIT_STRING: u8 = 3;
-
 /// A certificate's place in the chain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Role {
@@ -46,19 +44,17 @@ impl<'a> Certificate<'a> {
                 "an X.509 v3 certificate in DER",
             )
         };
-        let (rest, parsed) = X509Certificate::from_der(der).map_err(|error| refuse(error.to_string()))?;
-        if !rest.is_empty() {
-            return Err(refuse(format!("{} bytes after the certificate", rest.len())));
-        }
+        shape::check(der).map_err(&refuse)?;
+        let (_, parsed) = X509Certificate::from_der(der).map_err(|error| refuse(error.to_string()))?;
         if parsed.version() != X509Version::V3 {
             return Err(refuse(format!("version field {}", parsed.version().0)));
         }
-        // The parser takes an extension that it cannot read for absent, and a key usage under any tag for one.
-        if let Some(extension) = parsed.extensions().iter().find(|extension| {
-            let other_tag =
-                extension.oid == OID_X509_EXT_KEY_USAGE && extension.value.first() != Some(&BIT_STRING);
-            other_tag || extension.parsed_extension().error().is_some()
-        }) {
+        // The parser takes an extension that it cannot read for absent.
+        if let Some(extension) = parsed
+            .extensions()
+            .iter()
+            .find(|extension| extension.parsed_extension().error().is_some())
+        {
             return Err(refuse(format!("a malformed extension {}", extension.oid)));
         }
         Ok(Self { parsed, field })

@@ -80,6 +80,7 @@ mod certificate;
 mod chain;
 mod cose;
 pub mod crypto;
+mod der;
 mod document;
 mod genuine;
 mod payload;

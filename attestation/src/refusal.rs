@@ -92,6 +92,8 @@ codes! {
     NoExpectation = "no_expectation",
     /// The root is not of a kind that the policy accepts.
     Trust = "trust",
+    /// The root is none of those that the policy names.
+    Root = "root",
     /// An enclave in debug mode, which the policy does not allow.
     Debug = "debug",
     /// A PCR is absent or has none of the expected values.

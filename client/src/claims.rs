@@ -1,11 +1,14 @@
 //! What a proof claims, in words: each thing that is proven, and each that a reader might take for proven and is not.
 
 use crate::expectation::{IMAGE_PCRS, Settles};
+use crate::options::Time;
 use crate::proof::Proof;
 use attestation::Trust;
 use contract::fault::printable;
 use contract::statement::Statement;
 use std::time::{Duration, SystemTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// One thing that is proven, or is not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,7 @@ impl Proof {
     #[must_use]
     pub fn claims(&self) -> Vec<Claim> {
         let mut claims = vec![self.genuine(), self.hardware(), self.image_claim()];
+        claims.extend(self.release_claim());
         if let Some(statement) = &self.statement {
             claims.extend(self.statement_claims(statement));
             claims.extend(self.author());
@@ -55,16 +59,15 @@ impl Proof {
     }
 
     fn genuine(&self) -> Claim {
-        let document = self.attested.document();
         proven(
             "document",
-            format!("genuine, of {}", document.module_id),
+            format!("genuine, of {}", self.document.module_id),
             "its signature and certificate chain",
         )
     }
 
     fn hardware(&self) -> Claim {
-        match self.attested.trust() {
+        match self.trust {
             Trust::AwsNitro => proven(
                 "hardware",
                 "an AWS Nitro Enclave".into(),
@@ -82,7 +85,7 @@ impl Proof {
     }
 
     fn image_claim(&self) -> Claim {
-        if self.attested.is_debug() {
+        if self.document.is_debug() {
             return self.debug_claim();
         }
         let registers = self
@@ -105,11 +108,7 @@ impl Proof {
 
     /// In debug mode the registers of the image are zero, whatever was expected of them.
     fn debug_claim(&self) -> Claim {
-        let withheld = self
-            .attested
-            .not_compared()
-            .iter()
-            .filter(|name| name.parse::<u8>().is_ok());
+        let withheld = self.not_compared.iter().filter(|name| name.parse::<u8>().is_ok());
         let withheld: Vec<_> = withheld.map(|index| format!("PCR{index}")).collect();
         let finding = "the enclave is in debug mode: any program, and its host may read along";
         match withheld.is_empty() {
@@ -119,6 +118,12 @@ impl Proof {
                 format!("{finding}; expected, but not compared: {}", withheld.join(", ")),
             ),
         }
+    }
+
+    fn release_claim(&self) -> Option<Claim> {
+        let finding = format!("{}, as your policy names it", self.release.as_ref()?);
+        let registers = self.compared_registers(|_| true).join(", ");
+        Some(proven("release", finding, registers))
     }
 
     fn other_registers(&self) -> Option<Claim> {
@@ -131,7 +136,7 @@ impl Proof {
     /// good as its author. In debug mode the host may have put any words into any mouth, and where the image is not
     /// settled any program may have extended PCR16.
     fn statement_claims(&self, statement: &Statement) -> Vec<Claim> {
-        let debug = self.attested.is_debug();
+        let debug = self.document.is_debug();
         let any_agent = self.settles() != Settles::Image;
         let shown = |subject, finding: String| match (debug, any_agent) {
             (true, _) => unproven(subject, format!("{finding}; but the enclave is in debug mode")),
@@ -148,11 +153,7 @@ impl Proof {
         let row = format!("{}, generation {}", statement.record_id, statement.generation);
         let health = statement.health.state.as_str();
         let mut claims = vec![
-            proven(
-                "instance",
-                self.attested.document().instance_id().to_owned(),
-                "PCR4",
-            ),
+            proven("instance", self.document.instance_id().to_owned(), "PCR4"),
             shown("row", row),
             shown(
                 "configuration",
@@ -195,18 +196,41 @@ impl Proof {
         }
     }
 
+    /// When the document was made, as far as the clock tells.
     fn age(&self) -> Claim {
-        let made = self.attested.document().timestamp_ms;
-        let now = self
-            .now
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let age = now.saturating_sub(Duration::from_millis(made)).as_secs();
-        let finding = format!("{age} s before the verifier's time");
+        let (now, clock) = match self.time {
+            Time::Now(now) => (now, "now"),
+            Time::Named(now) => (now, "the time that you named"),
+            Time::OfDocument => {
+                return unproven(
+                    "still true",
+                    format!(
+                        "judged at the document's own time, {}: it was good then, which says nothing of now, and \
+                         whoever has got hold of its key since could have made it",
+                        self.made()
+                    ),
+                );
+            }
+        };
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let age = now
+            .saturating_sub(Duration::from_millis(self.document.timestamp_ms))
+            .as_secs();
+        let finding = format!("{age} s before {clock}");
         match self.has("timestamp") {
             true => proven("made", finding, "the document's timestamp"),
             false => unproven("fresh", format!("made {finding}; no greatest age was asked for")),
         }
+    }
+
+    /// The document's timestamp, as people write it in UTC, or its number where no calendar reaches.
+    pub(crate) fn made(&self) -> String {
+        let milliseconds = self.document.timestamp_ms;
+        let made = i64::try_from(milliseconds / 1000)
+            .ok()
+            .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+            .and_then(|time| time.format(&Rfc3339).ok());
+        made.unwrap_or_else(|| format!("{milliseconds} ms"))
     }
 
     fn challenge(&self) -> Claim {

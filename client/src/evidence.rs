@@ -2,7 +2,7 @@
 
 use crate::expectation::Expectation;
 use crate::refusal::{Code, Refusal};
-use attestation::{Attested, Document, Genuine, Root, pcr4_of};
+use attestation::{Archived, Attested, Clock, Document, Genuine, Live, Policy, Root, pcr4_of};
 use contract::fault::printable;
 use contract::launch::pcr16_of;
 use contract::statement::Statement;
@@ -14,13 +14,13 @@ const PCR_INSTANCE: u8 = 4;
 /// The register that the agent extends with the launch message's digest.
 const PCR_LAUNCH: u8 = 16;
 
-/// Evidence that met an expectation.
+/// Evidence that met an expectation, by the clock `C`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
+pub struct Verified<C: Clock = Live> {
     /// What the agent says, bound to the document.
     pub statement: Statement,
     /// The document; its trust, debug mode and registers.
-    pub attested: Attested,
+    pub attested: Attested<C>,
     /// What was compared and found as expected: [`Attested::compared`] (always with 4 and 16), then "statement", and
     /// "record_id", "generation", "instance_id", "launch_digest", "image_digest" as far as they are expected.
     pub compared: Vec<String>,
@@ -40,16 +40,50 @@ pub fn verify(
     roots: &[Root],
     now: SystemTime,
 ) -> Result<Verified, Refusal> {
-    if !expectation.measures_image() {
-        return Err(Refusal::no_expectation());
-    }
+    require_image(expectation)?;
     let genuine = attestation::verify(document, roots, now)?;
+    judge(statement, genuine, expectation, |genuine, policy| {
+        genuine.check(policy, now)
+    })
+}
+
+/// Verifies archived evidence at the document's own time: as [`verify`], but for its age. It was good then.
+///
+/// # Errors
+/// As for [`verify`].
+pub fn audit(
+    statement: &[u8],
+    document: &[u8],
+    expectation: &Expectation,
+    roots: &[Root],
+) -> Result<Verified<Archived>, Refusal> {
+    require_image(expectation)?;
+    let genuine = attestation::audit(document, roots)?;
+    judge(statement, genuine, expectation, Genuine::<Archived>::check)
+}
+
+/// Refuses an expectation that leaves open which image made the statement.
+pub(crate) fn require_image(expectation: &Expectation) -> Result<(), Refusal> {
+    match expectation.measures_image() {
+        true => Ok(()),
+        false => Err(Refusal::no_expectation()),
+    }
+}
+
+/// Holds a genuine document and its statement against `expectation`; `check` is the one of the document's clock.
+fn judge<C: Clock>(
+    statement: &[u8],
+    genuine: Genuine<C>,
+    expectation: &Expectation,
+    check: impl FnOnce(Genuine<C>, &Policy) -> Result<Attested<C>, attestation::Refusal>,
+) -> Result<Verified<C>, Refusal> {
     let statement = bound_statement(statement, genuine.document())?;
     let mut compared = Comparison(vec!["statement".to_owned()]);
     compared.row(&statement, genuine.document(), expectation)?;
     // After the row, so that evidence of another row is called that and not a difference of hashes; before the image
     // digest, which is only as good as the registers.
-    let attested = check_document(&statement, genuine, expectation, now)?;
+    let policy = document_policy(&statement, genuine.document(), expectation)?;
+    let attested = check(genuine, &policy)?;
     compared.same(
         Code::ImageMismatch,
         "image_digest",
@@ -101,21 +135,20 @@ fn bound_statement(statement: &[u8], document: &Document) -> Result<Statement, R
     Ok(read)
 }
 
-/// Checks what the document itself must meet.
-fn check_document(
+/// What the document itself must meet.
+fn document_policy(
     statement: &Statement,
-    genuine: Genuine,
+    document: &Document,
     expectation: &Expectation,
-    now: SystemTime,
-) -> Result<Attested, Refusal> {
-    let mut policy = expectation.policy(genuine.document())?;
+) -> Result<Policy, Refusal> {
+    let mut policy = expectation.policy(document)?;
     if !expectation.pcrs.contains_key(&PCR_INSTANCE) {
-        policy = policy.pcr(PCR_INSTANCE, pcr4_of(genuine.document().instance_id()));
+        policy = policy.pcr(PCR_INSTANCE, pcr4_of(document.instance_id()));
     }
     if !expectation.pcrs.contains_key(&PCR_LAUNCH) {
         policy = policy.pcr(PCR_LAUNCH, pcr16_of(&statement.launch_digest));
     }
-    Ok(genuine.check(&policy, now)?)
+    Ok(policy)
 }
 
 /// The names of what was compared and found as expected.

@@ -55,6 +55,8 @@ pub struct Expectation {
     pub releases: Vec<Release>,
     /// The kinds of root of which the document must stand on one; empty: whatever root the verifier holds.
     pub trust: Vec<Trust>,
+    /// SHA-256 of the roots of which the document must stand on one; empty: whatever root the verifier holds.
+    pub roots: Vec<[u8; 32]>,
     /// The nonces of which the document must carry one.
     pub nonces: Vec<Vec<u8>>,
     /// What the document's user data is. With a statement it is the statement's digest.
@@ -148,6 +150,7 @@ impl Expectation {
         }
         policy.releases.clone_from(&self.releases);
         policy.trust.clone_from(&self.trust);
+        policy.roots.clone_from(&self.roots);
         policy.user_data.clone_from(&self.user_data);
         policy.public_key.clone_from(&self.public_key);
         let carried = |nonce: &&Vec<u8>| document.nonce.as_ref() == Some(*nonce);

@@ -25,9 +25,12 @@ pub struct Options {
     /// Expect this nonce, which you gave to the enclave
     #[arg(long, value_name = "HEX", value_parser = nonce)]
     pub nonce: Option<Nonce>,
-    /// Verify as at this time, in seconds since 1970, instead of now
+    /// Verify as at this time, in seconds since 1970, instead of now: the time at which you got the evidence
     #[arg(long, value_name = "UNIX-SECONDS")]
     pub at: Option<u64>,
+    /// Verify archived evidence at its own time, whatever that is: it was good then, which says nothing of now
+    #[arg(long, conflicts_with_all = ["at", "max_age"])]
+    pub audit: bool,
     /// Refuse documents older than this [for a row: 120]
     #[arg(long, value_name = "SECONDS")]
     pub max_age: Option<u64>,
@@ -58,8 +61,19 @@ pub struct Criteria {
     pub image: Option<Measured>,
     /// The roots that are trusted: AWS's, and those that the user names.
     pub roots: Vec<Root>,
-    /// The verifier's time.
-    pub now: SystemTime,
+    /// The time to judge it at.
+    pub time: Time,
+}
+
+/// The time at which evidence is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Time {
+    /// When it was verified.
+    Now(SystemTime),
+    /// As the user says with `--at`.
+    Named(SystemTime),
+    /// The document's own, with `--audit`.
+    OfDocument,
 }
 
 /// Why there is no verification, or not a good one.
@@ -106,7 +120,7 @@ impl Options {
     /// [`Error::Refused`] with code `bad_input` for what cannot be an expectation, `unknown_bundle` for a bundle that
     /// the user does not hold; the others for what cannot be read or reached.
     pub async fn criteria(&self, named_bundle: Option<&str>) -> Result<Criteria, Error> {
-        let now = self.now()?;
+        let time = self.time()?;
         let roots = self.roots()?;
         let mut expectation = self.expectation()?;
         let image = match &self.image {
@@ -127,7 +141,7 @@ impl Options {
             expectation,
             image,
             roots,
-            now,
+            time,
         })
     }
 
@@ -166,13 +180,15 @@ impl Options {
         Ok(roots)
     }
 
-    fn now(&self) -> Result<SystemTime, Refusal> {
-        let Some(seconds) = self.at else {
-            return Ok(SystemTime::now());
-        };
-        SystemTime::UNIX_EPOCH
-            .checked_add(Duration::from_secs(seconds))
-            .ok_or_else(|| bad_input("--at", seconds, "seconds since 1970"))
+    fn time(&self) -> Result<Time, Refusal> {
+        match self.at {
+            _ if self.audit => Ok(Time::OfDocument),
+            None => Ok(Time::Now(SystemTime::now())),
+            Some(seconds) => SystemTime::UNIX_EPOCH
+                .checked_add(Duration::from_secs(seconds))
+                .map(Time::Named)
+                .ok_or_else(|| bad_input("--at", seconds, "seconds since 1970")),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How the outcome of a verification is printed: a table for people, one JSON object for programs.
 
 use crate::claims::Claim;
-use crate::options::Error;
+use crate::options::{Error, Time};
 use crate::proof::{Outcome, Proof};
 use attestation::Pcr;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -22,9 +22,12 @@ struct Json {
     verified: bool,
     code: String,
     reason: String,
+    /// Whose clock the evidence was judged by: "now", "named" (--at) or "document" (--audit).
+    clock: Option<&'static str>,
     trust: Option<String>,
+    release: Option<String>,
     compared: Vec<String>,
-    /// Expected, and withheld by debug mode.
+    /// Expected, and withheld by debug mode; the age of archived evidence.
     not_compared: Vec<String>,
     module_id: Option<String>,
     timestamp_ms: Option<u64>,
@@ -75,17 +78,24 @@ pub fn json_of(outcome: &Outcome) -> Value {
 }
 
 fn proof_json(proof: &Proof) -> Json {
-    let document = proof.attested.document();
+    let document = &proof.document;
+    let (code, clock) = match proof.time {
+        Time::Now(_) => ("verified", "now"),
+        Time::Named(_) => ("verified", "named"),
+        Time::OfDocument => ("verified_archived", "document"),
+    };
     Json {
         verified: true,
-        code: "verified".into(),
+        code: code.into(),
         reason: reason(&proof.claims()),
-        trust: Some(proof.attested.trust().to_string()),
+        clock: Some(clock),
+        trust: Some(proof.trust.to_string()),
+        release: proof.release.clone(),
         compared: proof.compared.clone(),
-        not_compared: proof.attested.not_compared().to_vec(),
+        not_compared: proof.not_compared.clone(),
         module_id: Some(document.module_id.clone()),
         timestamp_ms: Some(document.timestamp_ms),
-        debug: Some(proof.attested.is_debug()),
+        debug: Some(document.is_debug()),
         pcrs: hex_registers(&document.pcrs),
         statement: proof.statement.as_ref().map(statement_json),
     }
@@ -135,7 +145,7 @@ fn reason(claims: &[Claim]) -> String {
 #[must_use]
 pub fn text_of(outcome: &Outcome) -> String {
     match outcome {
-        Ok(proof) => format!("VERIFIED\n{}", table(&proof.claims())),
+        Ok(proof) => format!("{}\n{}", verdict(proof), table(&proof.claims())),
         Err(Error::Refused(refusal)) => {
             let mut table = bare_table();
             table.add_row(["rule", refusal.code.as_str()]);
@@ -146,6 +156,14 @@ pub fn text_of(outcome: &Outcome) -> String {
         }
         Err(error) if error.is_refusal() => format!("REFUSED: {error}"),
         Err(error) => format!("NOT DECIDED: {error}"),
+    }
+}
+
+fn verdict(proof: &Proof) -> String {
+    match proof.time {
+        Time::Now(_) => "VERIFIED".into(),
+        Time::Named(_) => "VERIFIED as at the time that you named".into(),
+        Time::OfDocument => format!("VERIFIED as archived evidence, at its own time, {}", proof.made()),
     }
 }
 

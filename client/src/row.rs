@@ -1,9 +1,9 @@
 //! A row: its evidence, held against an expectation of the reader's own and against what the row itself asks for.
 
-use crate::evidence::{self, Verified};
+use crate::evidence::{self, Verified, require_image};
 use crate::expectation::Expectation;
 use crate::refusal::{Code, Refusal};
-use attestation::Root;
+use attestation::{Archived, Root};
 use contract::fault::{self, printable};
 use contract::item::{AttributeValue, Item};
 use contract::request::EnclaveRequest;
@@ -29,26 +29,49 @@ pub fn verify(
     roots: &[Root],
     now: SystemTime,
 ) -> Result<Verified, Refusal> {
-    if !expectation.measures_image() {
-        return Err(Refusal::no_expectation());
-    }
+    require_image(expectation)?;
     let row = Row::read(item).map_err(malformed)?;
     if !row.status.wants_enclave() {
         return Err(no_enclave(&row));
     }
     let (statement, document) = stored_evidence(&row)?;
+    let expectation = Expectation {
+        max_age: expectation.max_age.or(Some(MAX_AGE)),
+        ..asked(&row, expectation, bundle)?
+    };
+    evidence::verify(statement, document, &expectation, roots, now).map_err(explain_launch)
+}
+
+/// Verifies the evidence in an archived row at its document's own time: as [`verify`], but for its age, and whether
+/// the row's enclave is still to run.
+///
+/// # Errors
+/// As for [`verify`].
+pub fn audit(
+    item: Item,
+    expectation: &Expectation,
+    bundle: Option<&str>,
+    roots: &[Root],
+) -> Result<Verified<Archived>, Refusal> {
+    require_image(expectation)?;
+    let row = Row::read(item).map_err(malformed)?;
+    let (statement, document) = stored_evidence(&row)?;
+    let expectation = asked(&row, expectation, bundle)?;
+    evidence::audit(statement, document, &expectation, roots).map_err(explain_launch)
+}
+
+/// `expectation`, with what the row itself asks for.
+fn asked(row: &Row, expectation: &Expectation, bundle: Option<&str>) -> Result<Expectation, Refusal> {
     let named = row.expected.as_ref().map(|expected| expected.bundle.as_str());
     let bundle = bundle
         .or(named)
-        .ok_or_else(|| no_evidence(&row, "expected.bundle"))?;
-    let expectation = Expectation {
+        .ok_or_else(|| no_evidence(row, "expected.bundle"))?;
+    Ok(Expectation {
         record_id: Some(row.id.to_string()),
         generation: Some(row.generation),
         launch_digest: Some(launch_digest(&row.item, &row.id, row.generation, bundle)?),
-        max_age: expectation.max_age.or(Some(MAX_AGE)),
         ..expectation.clone()
-    };
-    evidence::verify(statement, document, &expectation, roots, now).map_err(explain_launch)
+    })
 }
 
 /// The bundle that the row says its enclave was built with, where the row can be read at all.

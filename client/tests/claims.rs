@@ -4,6 +4,7 @@
 mod common;
 
 use client::image::Measured;
+use client::options::Time;
 use client::proof::Proof;
 use client::{Expectation, row};
 use common::{Enclave, roots};
@@ -28,11 +29,8 @@ fn proof(enclave: &Enclave, nsm: Option<bool>, pcrs: BTreeMap<u8, Vec<[u8; 48]>>
         nsm,
     });
     Proof {
-        attested: verified.attested,
-        compared: verified.compared,
-        statement: Some(verified.statement),
         image,
-        now,
+        ..Proof::of_row(verified, Time::Now(now))
     }
 }
 

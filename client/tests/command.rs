@@ -3,12 +3,15 @@
 
 mod common;
 
+use attestation::Root;
+use aws_lc_rs::digest::{SHA256, digest};
 use common::{AUTHORITY, Enclave};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::SystemTime;
 use tempfile::TempDir;
 
 /// A folder with a row, its document and the development root.
@@ -154,6 +157,89 @@ fn options_of_time_nonce_and_debug_act() {
 }
 
 #[test]
+fn an_audit_judges_archived_evidence_at_its_own_time_and_says_so() {
+    let case = Case::new(&Enclave::default());
+    let pcr0 = pcr(0, "10");
+    let live = with(&ROW, &pcr0);
+    let (code, json) = case.verify(&live);
+    assert_eq!((code, &json["clock"]), (0, &"now".into()), "{json}");
+    // The leaf has expired a day later, and the age is beyond any row's; an audit does not ask for the day.
+    let tomorrow = (SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        + 86_400)
+        .to_string();
+    let (code, json) = case.verify(&[&live[..], &["--at", &tomorrow]].concat());
+    assert_eq!(
+        (code, &json["code"], &json["clock"]),
+        (2, &"certificate_expired".into(), &Value::Null)
+    );
+    for subject in [&live[..], &with(&DOCUMENT, &pcr0), &DOCUMENT] {
+        let (code, json) = case.verify(&[subject, &["--audit"]].concat());
+        assert_eq!((code, &json["code"]), (0, &"verified_archived".into()), "{json}");
+        assert_eq!(json["clock"], "document");
+        assert!(
+            json["reason"]
+                .as_str()
+                .unwrap()
+                .contains("which says nothing of now"),
+            "{json}"
+        );
+        assert!(!json["compared"].as_array().unwrap().contains(&"timestamp".into()));
+    }
+    fs::write(
+        case.path("policy"),
+        format!("max_age = 0\n[pcr]\n0 = \"{}\"\n", "10".repeat(48)),
+    )
+    .unwrap();
+    let (_, json) = case.verify(&[&ROW[..], &["--policy", "policy", "--audit"]].concat());
+    assert_eq!(json["not_compared"], serde_json::json!(["timestamp"]), "{json}");
+    let output = case.run(&[&["verify", "--audit"], &live[..]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.starts_with("VERIFIED as archived evidence, at its own time, 20"),
+        "{text}"
+    );
+    // The archive of a row that is gone by now.
+    let mut row: Value = serde_json::from_slice(&fs::read(case.path("row.json")).unwrap()).unwrap();
+    row["status"] = "DESTROYED".into();
+    fs::write(case.path("row.json"), row.to_string()).unwrap();
+    assert_eq!(case.verify(&live).1["code"], "no_evidence");
+    assert_eq!(
+        case.verify(&[&live[..], &["--audit"]].concat()).1["code"],
+        "verified_archived"
+    );
+    // Every other rule holds, and an expectation of time is refused instead of being forgotten.
+    let (code, json) = case.verify(&[&ROW[..], &["--audit"]].concat());
+    assert_eq!((code, &json["code"]), (2, &"no_expectation".into()));
+    let (code, json) = case.verify(&with(&[&ROW[..], &["--audit"]].concat(), &pcr(0, "ee")));
+    assert_eq!((code, &json["code"]), (2, &"pcr".into()));
+    for time in [["--at", "1"], ["--max-age", "1"]] {
+        let output = case.run(&[&["verify", "--audit"], &live[..], &time].concat());
+        assert_eq!(output.status.code(), Some(2), "{time:?}");
+    }
+}
+
+#[test]
+fn a_time_that_was_named_is_said() {
+    let case = Case::new(&Enclave::default());
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        .to_string();
+    let (code, json) = case.verify(&[&DOCUMENT[..], &["--at", &now]].concat());
+    assert_eq!((code, &json["clock"]), (0, &"named".into()), "{json}");
+    let output = case.run(&[&["verify"], &DOCUMENT[..], &["--at", &now]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.starts_with("VERIFIED as at the time that you named\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_policy_file_is_an_expectation() {
     let case = Case::new(&Enclave::default());
     let policy = |text: &str| {
@@ -202,6 +288,18 @@ fn a_policy_file_may_name_releases_and_kinds_of_root_and_be_json() {
     let releases = format!("[release.old]\n0 = \"{ee}\"\n[release.new]\n0 = \"{ten}\"\n");
     let (code, json) = policy(&releases);
     assert_eq!((code, &json["compared"][0]), (0, &"0".into()), "{json}");
+    assert_eq!(json["release"], "new");
+    let output = case.run(&[&["verify"], &ROW[..], &["--policy", "policy"]].concat());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("new, as your policy names it"), "{text}");
+    let root = Root::from_pem(AUTHORITY.certificate_pem()).unwrap();
+    let own = hex::encode(digest(&SHA256, root.der()));
+    assert_eq!(policy(&format!("root = \"{own}\"\n{releases}")).0, 0);
+    let other = "ab".repeat(32);
+    assert_eq!(
+        policy(&format!("root = \"{other}\"\n{releases}")).1["code"],
+        "root"
+    );
     assert_eq!(
         policy(&format!("trust = \"aws-nitro\"\n{releases}")).1["code"],
         "trust"
@@ -320,6 +418,9 @@ fn genuine_documents_are_genuine_in_their_window_alone() {
                 assert_eq!(json["code"], "from_future", "{}", path.display());
                 early += 1;
             }
+            let (code, json) =
+                case.verify(&["--document", path.to_str().unwrap(), "--audit", "--allow-debug"]);
+            assert_eq!((code, &json["code"]), (0, &"verified_archived".into()), "{json}");
             let end = vector["window_unix"][1].as_u64().unwrap();
             let (code, json) = verify(end + 1);
             assert_eq!((code, &json["code"]), (2, &"certificate_expired".into()));

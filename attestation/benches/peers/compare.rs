@@ -18,9 +18,15 @@ use nitro_attest::UnparsedAttestationDoc;
 use std::error::Error;
 use std::fs;
 use std::hint::black_box;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
+
+const GROUP: &str = "peers";
+const OURS: &str = "attestation";
+const HELD: &str = "attestation, the chain held";
+const NITRO_ATTEST: &str = "nitro_attest 0.2.0";
+const DOC_VALIDATION: &str = "attestation-doc-validation 0.10.1";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (document, seconds) = newest_document()?;
@@ -28,28 +34,33 @@ fn main() -> Result<(), Box<dyn Error>> {
     let date = OffsetDateTime::from_unix_timestamp(seconds)?;
     println!("a document of {} bytes, at {date}", document.len());
 
-    let mut criterion = Criterion::default().configure_from_args();
-    let mut group = criterion.benchmark_group("peers");
+    let output = std::env::temp_dir().join("treza-peers");
+    // What an earlier run measured is no part of this one.
+    let _ = fs::remove_dir_all(&output);
+    let mut criterion = Criterion::default()
+        .output_directory(&output)
+        .configure_from_args();
+    let mut group = criterion.benchmark_group(GROUP);
     let plain = Verifier::new([Root::aws_nitro()]);
     plain.verify(&document, now)?;
-    group.bench_function("attestation", |bencher| {
+    group.bench_function(OURS, |bencher| {
         bencher.iter(|| plain.verify(black_box(&document), now).is_ok());
     });
     let caching = Verifier::new([Root::aws_nitro()]).caching(64);
-    group.bench_function("attestation, the chain held", |bencher| {
+    group.bench_function(HELD, |bencher| {
         bencher.iter(|| caching.verify(black_box(&document), now).is_ok());
     });
     let nitro_attest = |document: &[u8]| UnparsedAttestationDoc::from(document).parse_and_verify(date);
     nitro_attest(&document)?;
-    group.bench_function("nitro_attest 0.2.0", |bencher| {
+    group.bench_function(NITRO_ATTEST, |bencher| {
         bencher.iter(|| nitro_attest(black_box(&document)).is_ok());
     });
     match attestation_doc_validation::validate_and_parse_attestation_doc(&document) {
         Err(error) => {
-            println!("attestation-doc-validation 0.10.1: skipped, the clock is not at {date}: {error}")
+            println!("{DOC_VALIDATION}: skipped, the clock is not at {date}: {error}")
         }
         Ok(_) => {
-            group.bench_function("attestation-doc-validation 0.10.1", |bencher| {
+            group.bench_function(DOC_VALIDATION, |bencher| {
                 bencher.iter(|| {
                     attestation_doc_validation::validate_and_parse_attestation_doc(black_box(&document))
                         .is_ok()
@@ -58,7 +69,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     group.finish();
+    table(&output.join(GROUP));
     Ok(())
+}
+
+/// The medians of this run, and their ratios to ours.
+fn table(measured: &Path) {
+    let median = |what: &str| {
+        let estimates = fs::read(measured.join(what).join("new/estimates.json")).ok()?;
+        let estimates: serde_json::Value = serde_json::from_slice(&estimates).ok()?;
+        estimates["median"]["point_estimate"].as_f64()
+    };
+    let Some(ours) = median(OURS) else { return };
+    println!("\n{:<40} {:>8} {:>7}", "medians of one run", "ms", "ratio");
+    for what in [OURS, HELD, NITRO_ATTEST, DOC_VALIDATION] {
+        if let Some(time) = median(what) {
+            println!("{what:<40} {:>8.3} {:>7.2}", time / 1e6, time / ours);
+        }
+    }
 }
 
 /// The newest good document of the folder, and a second at which its chain is valid.

@@ -22,7 +22,7 @@ impl Genuine<Live> {
     ///
     /// # Errors
     /// [`Code::NoExpectation`] if the policy, or a release of it, expects no PCR; otherwise the [`Refusal`] for the
-    /// first expectation that is not met: trust, debug mode, PCRs, release, nonce, user data, public key, timestamp.
+    /// first expectation that is not met: trust, root, debug mode, PCRs, release, nonce, user data, public key, timestamp.
     pub fn check(self, policy: &Policy, now: SystemTime) -> Result<Attested, Refusal> {
         judge(self, policy, Some(now))
     }
@@ -46,6 +46,7 @@ fn judge<C: Clock>(
 ) -> Result<Attested<C>, Refusal> {
     policy.check_expectation()?;
     policy.check_trust(genuine.trust())?;
+    policy.check_root(genuine.document())?;
     policy.check_debug(genuine.document())?;
     let document = genuine.document();
     let mut comparison = Comparison::default();

@@ -1,6 +1,7 @@
 //! The comparisons of a policy with a genuine document.
 
 use super::{Binding, CLOCK_SKEW, PcrSet, Policy, Release};
+use crate::crypto;
 use crate::document::Document;
 use crate::refusal::{Code, Refusal, quote_bytes};
 use crate::root::Trust;
@@ -48,6 +49,22 @@ impl Policy {
             Code::Trust,
             "cabundle[0]",
             format!("a root of the kind {found}"),
+            accepted.join(" or "),
+        ))
+    }
+
+    pub(super) fn check_root(&self, document: &Document) -> Result<(), Refusal> {
+        // The first of the bundle is, byte for byte, a root that the verifier holds.
+        let root = document.cabundle.first().map_or(&[][..], Vec::as_slice);
+        let found = crypto::default().sha256(root);
+        if self.roots.is_empty() || self.roots.contains(&found) {
+            return Ok(());
+        }
+        let accepted: Vec<_> = self.roots.iter().map(hex::encode).collect();
+        Err(Refusal::new(
+            Code::Root,
+            "cabundle[0]",
+            format!("a root whose SHA-256 is {}", hex::encode(found)),
             accepted.join(" or "),
         ))
     }

@@ -6,7 +6,7 @@ use super::{Binding, PcrSet, Policy, Release};
 use crate::root::Trust;
 use serde::{Deserialize, Deserializer};
 use std::time::Duration;
-use values::{Bytes, Index, Many, Name, Register, Seconds, Table};
+use values::{Bytes, Index, Many, Name, Register, Seconds, Sha256, Table};
 
 /// The longest policy that is read, in bytes.
 pub const MAX_POLICY_LEN: usize = 256 * 1024;
@@ -76,6 +76,8 @@ pub(super) struct File {
     release: Table<Name, Table<Index, Many<Register>>>,
     #[serde(default)]
     trust: Many<Trust>,
+    #[serde(default)]
+    root: Many<Sha256>,
     #[serde(default, deserialize_with = "present")]
     nonce: Option<Bytes>,
     #[serde(default, deserialize_with = "present")]
@@ -100,6 +102,7 @@ impl From<File> for Policy {
             pcrs: pcr_set(file.pcr),
             releases,
             trust: file.trust.0,
+            roots: file.root.0.into_iter().map(|Sha256(sha256)| sha256).collect(),
             nonce: file.nonce.map(|Bytes(bytes)| bytes),
             user_data: file.user_data,
             public_key: file.public_key,

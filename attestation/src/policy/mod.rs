@@ -48,6 +48,8 @@ pub struct Policy {
     pub releases: Vec<Release>,
     /// See [`Policy::trust`]; empty: any root that the verifier holds.
     pub trust: Vec<Trust>,
+    /// See [`Policy::root`]; empty: any root that the verifier holds.
+    pub roots: Vec<[u8; 32]>,
     /// See [`Policy::nonce`].
     pub nonce: Option<Vec<u8>>,
     /// See [`Policy::user_data`].
@@ -115,6 +117,14 @@ impl Policy {
     #[must_use]
     pub fn trust(mut self, accepted: impl IntoIterator<Item = Trust>) -> Self {
         self.trust.extend(accepted);
+        self
+    }
+
+    /// Accepts documents that stand on the root whose certificate in DER has this SHA-256, and no other; given more
+    /// than once, on any of them. That chooses among the verifier's roots: a fingerprint makes nobody trusted.
+    #[must_use]
+    pub fn root(mut self, sha256: [u8; 32]) -> Self {
+        self.roots.push(sha256);
         self
     }
 

@@ -117,6 +117,7 @@ def chain(bundle, leaf, roots, clock):
 
 
 def certificate(der):
+    check_der(der)
     try:
         parsed = x509.load_der_x509_certificate(der)
         require(parsed.public_bytes(Encoding.DER) == der, "certificate not in DER")
@@ -182,6 +183,119 @@ def signed(payload, signature, key):
         raise Refused("the document's signature") from error
 
 
+# --- DER --------------------------------------------------------------------------------------------------------------
+# The library checks what it parses. What it keeps as it is, or parses by its length alone, is walked here.
+
+PRIMITIVE = {
+    0x01: lambda content: content in (b"\x00", b"\xff"),
+    0x02: lambda content: content == shortest(content),
+    0x03: lambda content: is_bits(content),
+    0x04: lambda content: True,
+    0x05: lambda content: content == b"",
+    0x06: lambda content: re.fullmatch(rb"((?!\x80)[\x80-\xff]*[\x00-\x7f])+", content, re.DOTALL),
+    0x0A: lambda content: content == shortest(content),
+    0x0C: lambda content: is_utf8(content),
+    0x13: lambda content: re.fullmatch(rb"[A-Za-z0-9 '()+,\-./:=?]*", content),
+    0x16: lambda content: content.isascii(),
+    0x17: lambda content: re.fullmatch(rb"[0-9]{12}Z", content),
+    0x18: lambda content: re.fullmatch(rb"[0-9]{14}Z", content),
+}
+TEXT = (0x0C, 0x13, 0x16)
+TBS = [0xA0, 0x02, 0x30, 0x30, 0x30, 0x30, 0x30, 0xA3]
+
+
+def values(data):
+    """Tag, content and encoding of each value of data, checked."""
+    while data:
+        require(len(data) >= 2 and data[0] != 0 and data[0] & 0x1F != 0x1F, "DER: tag")
+        size = data[1] & 0x7F if data[1] >= 0x80 else 0
+        length = int.from_bytes(data[2 : 2 + size], "big") if data[1] >= 0x80 else data[1]
+        head = bytes([length]) if length < 0x80 else b"\x81%c" % length if length < 0x100 else b"\x82" + length.to_bytes(size, "big")
+        require(data[1 : 2 + size] == head and len(data) >= 2 + size + length, "DER: length")
+        tag, content, whole = data[0], data[2 + size : 2 + size + length], data[: 2 + size + length]
+        if tag in (0x30, 0x31) or (tag & 0xC0 and tag & 0x20):
+            inside = [encoded for _, _, encoded in values(content)]
+            require(tag != 0x31 or inside == sorted(set(inside)), "DER: order of a SET")
+        else:
+            require(tag & 0xC0 or PRIMITIVE.get(tag, lambda _: False)(content), "DER: value")
+        yield tag, content, whole
+        data = data[len(whole) :]
+
+
+def shortest(content):
+    number = int.from_bytes(content, "big", signed=True)
+    return number.to_bytes((number if number >= 0 else ~number).bit_length() // 8 + 1, "big", signed=True)
+
+
+def is_bits(content):
+    unused = content[0] if content else 8
+    return unused == 0 if len(content) == 1 else unused < 8 and content[-1] % (1 << unused) == 0
+
+
+def is_utf8(content):
+    try:
+        return content.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
+def parts(data, *tags):
+    """The contents of the values of data, whose tags must be these."""
+    found = list(values(data))
+    require([tag for tag, _, _ in found] == list(tags), "DER: other parts")
+    return [content for _, content, _ in found]
+
+
+def some_of(data, tags):
+    """The values of data, whose tags are some of these, in their order."""
+    found = list(values(data))
+    order = [tags.index(tag) if tag in tags else -1 for tag, _, _ in found]
+    require(-1 not in order and order == sorted(set(order)), "DER: other parts")
+    return found
+
+
+def check_der(der):
+    [certificate] = parts(der, 0x30)
+    tbs, _, _ = parts(certificate, 0x30, 0x30, 0x03)
+    _, _, _, issuer, _, subject, _, extensions = parts(tbs, *TBS)
+    for name in (issuer, subject):
+        for tag, relative, _ in values(name):
+            require(tag == 0x31 and relative, "name")
+            for tag, attribute, _ in values(relative):
+                found = list(values(attribute)) if tag == 0x30 else []
+                require([tag for tag, _, _ in found][:1] == [0x06], "name")
+                require(len(found) == 2 and found[1][0] in TEXT, "name")
+    for tag, extension, _ in values(parts(extensions, 0x30)[0]):
+        require(tag == 0x30, "extension")
+        found = [(tag, content) for tag, content, _ in values(extension)]
+        if len(found) == 3:
+            require(found.pop(1) == (0x01, b"\xff"), "a default that is written")
+        require([tag for tag, _ in found] == [0x06, 0x04], "extension")
+        check_extension(found[0][1], found[1][1])
+
+
+def check_extension(identifier, content):
+    if len(identifier) != 3 or identifier[:2] != b"\x55\x1d":
+        return
+    number = identifier[2]
+    if number == 14:
+        parts(content, 0x04)
+    elif number == 15:
+        [bits] = parts(content, 0x03)
+        require(bits == b"\0" or len(bits) > 1 and bits[-1] >> bits[0] & 1, "named bits")
+    elif number == 19:
+        [constraints] = parts(content, 0x30)
+        require(all(tag != 0x01 or value == b"\xff" for tag, value, _ in some_of(constraints, [0x01, 0x02])), "default")
+    elif number == 31:
+        for tag, point, _ in values(parts(content, 0x30)[0]):
+            require(tag == 0x30, "distribution point")
+            some_of(point, [0xA0, 0x81, 0xA2])
+    elif number == 35:
+        some_of(parts(content, 0x30)[0], [0x80, 0xA1, 0x82])
+    else:
+        require(len(list(values(content))) == 1, "extension")
+
+
 # --- The policy -------------------------------------------------------------------------------------------------------
 
 
@@ -195,9 +309,13 @@ def trust(root):
 def check(policy, document, clock):
     pcrs = document["pcrs"]
     releases = list(policy.get("release", {}).values())
+    roots = policy.get("root", [])
+    fingerprint = hashlib.sha256(document["cabundle"][0]).hexdigest()
     require(policy.get("pcr") or releases, "nothing of the image is expected")
     accepted = policy.get("trust", ["aws-nitro", "development", "custom"])
     require(trust(document["cabundle"][0]) in ([accepted] if type(accepted) is str else accepted), "kind of root")
+    roots = [roots] if type(roots) is str else roots
+    require(not roots or fingerprint in map(str.lower, roots), "another root")
     is_debug = any(pcrs.get(index) == ZERO for index in (0, 1, 2))
     require(not is_debug or policy.get("allow_debug", False), "debug mode")
     withheld = (0, 1, 2, 8) if is_debug else ()

@@ -10,6 +10,10 @@ mod codes;
 #[cfg(feature = "serde")]
 mod conformance;
 #[cfg(feature = "serde")]
+mod der;
+#[cfg(feature = "serde")]
+mod dice;
+#[cfg(feature = "serde")]
 mod differential;
 mod encoding;
 #[cfg(feature = "serde")]
@@ -24,4 +28,6 @@ mod policy_file;
 #[cfg(all(feature = "aws-lc-rs", feature = "rustcrypto"))]
 mod providers;
 mod releases;
+#[cfg(all(feature = "serde", feature = "rustcrypto"))]
+mod seeds;
 mod support;

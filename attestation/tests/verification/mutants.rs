@@ -6,52 +6,17 @@ use crate::authority::{
     pcr_values, pcrs, text, uint,
 };
 use crate::conformance::suite::Case;
-use proptest::prelude::Rng;
-use proptest::test_runner::{RngAlgorithm, TestRng};
+use crate::dice::Dice;
+use aws_lc_rs::digest::SHA256;
 use rcgen::{BasicConstraints, CustomExtension, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-/// Choices at random, the same for the same seed.
-pub(crate) struct Dice(TestRng);
-
-impl Dice {
-    pub(crate) fn of(seed: u8) -> Self {
-        Self(TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]))
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.0.next_u64() % end as u64) as usize
-    }
-
-    fn pick<T: Clone>(&mut self, among: &[T]) -> T {
-        among[self.below(among.len())].clone()
-    }
-
-    fn one_in(&mut self, count: usize) -> bool {
-        self.below(count) == 0
-    }
-
-    /// Changes, removes and inserts one to three bytes.
-    pub(crate) fn edit(&mut self, bytes: &mut Vec<u8>) {
-        for _ in 0..=self.below(3) {
-            let position = self.below(bytes.len());
-            let byte = self.pick(&[0x00, 0x01, 0x17, 0x18, 0x5f, 0x7f, 0x80, 0xbf, 0xf6, 0xff]);
-            match self.below(4) {
-                0 => bytes[position] ^= 1 << self.below(8),
-                1 => bytes[position] = byte,
-                2 => bytes.insert(position, byte),
-                _ => drop(bytes.remove(position)),
-            }
-        }
-    }
-}
-
 /// One document, with a clock and a policy that fit it or not. What must be said of it is left open.
-pub(crate) fn mutant(dice: &mut Dice, authority: &Authority, name: &str) -> Case {
+pub(crate) fn mutant(dice: &mut Dice<'_>, authority: &Authority, name: &str) -> Case {
     let mut draft = authority.draft();
     draft.indefinite = dice.one_in(2);
-    let (rule, mut document) = match dice.below(4) {
+    let (rule, mut document) = match dice.below(5) {
         0 => {
             let mut document = authority.sign(&draft);
             dice.edit(&mut document);
@@ -69,6 +34,13 @@ pub(crate) fn mutant(dice: &mut Dice, authority: &Authority, name: &str) -> Case
         2 => {
             (0..=dice.below(2)).for_each(|_| change_field(dice, authority, &mut draft));
             ("fields of the payload, signed", authority.sign(&draft))
+        }
+        3 => {
+            let place = 1 + dice.below(LEAF);
+            let mut certificates = authority.issue();
+            certificates[place] = authority.issued_otherwise(dice, &certificates[place], place - 1);
+            draft = Draft::new(&certificates);
+            ("values in a certificate, signed", authority.sign(&draft))
         }
         _ => {
             let mut authority = Authority::new();
@@ -92,11 +64,11 @@ pub(crate) fn mutant(dice: &mut Dice, authority: &Authority, name: &str) -> Case
         LEAF_END,
         LEAF_END + 1,
     ]);
-    case.policy = dice.one_in(2).then(|| policy(dice));
+    case.policy = dice.one_in(2).then(|| policy(dice, &draft));
     case
 }
 
-fn policy(dice: &mut Dice) -> Value {
+fn policy(dice: &mut Dice<'_>, draft: &Draft) -> Value {
     let register = |byte: u8| hex::encode([byte; 48]);
     let mut policy = json!({});
     if !dice.one_in(8) {
@@ -116,6 +88,11 @@ fn policy(dice: &mut Dice) -> Value {
             json!("development"),
         ]);
     }
+    if dice.one_in(4) {
+        let own = hex::encode(aws_lc_rs::digest::digest(&SHA256, draft.root.der()));
+        let other = "ab".repeat(32);
+        policy["root"] = dice.pick(&[json!(own), json!([other, own]), json!(other)]);
+    }
     for (key, value) in [("nonce", "nonce"), ("user_data", "user data"), ("public_key", "")] {
         if dice.one_in(6) {
             policy[key] = json!(hex::encode(value));
@@ -127,7 +104,7 @@ fn policy(dice: &mut Dice) -> Value {
     policy
 }
 
-fn change_field(dice: &mut Dice, authority: &Authority, draft: &mut Draft) {
+fn change_field(dice: &mut Dice<'_>, authority: &Authority, draft: &mut Draft) {
     let length = dice.pick(&[0, 1, 23, 24, 255, 256, 512, 1023, 1024, 1025]);
     match dice.below(9) {
         0 => {
@@ -186,7 +163,7 @@ fn change_field(dice: &mut Dice, authority: &Authority, draft: &mut Draft) {
     }
 }
 
-fn changed_pcrs(dice: &mut Dice) -> Vec<(u64, Vec<u8>)> {
+fn changed_pcrs(dice: &mut Dice<'_>) -> Vec<(u64, Vec<u8>)> {
     let mut values = pcr_values();
     for _ in 0..=dice.below(2) {
         let position = dice.below(values.len());
@@ -202,7 +179,7 @@ fn changed_pcrs(dice: &mut Dice) -> Vec<(u64, Vec<u8>)> {
     values
 }
 
-fn change_certificate(dice: &mut Dice, authority: &mut Authority) {
+fn change_certificate(dice: &mut Dice<'_>, authority: &mut Authority) {
     let place = dice.below(LEAF) + 1;
     let params = &mut authority.params[place];
     let second = |offset: i64| OffsetDateTime::from_unix_timestamp(NOW as i64 + offset).unwrap();

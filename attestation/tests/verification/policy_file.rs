@@ -106,6 +106,21 @@ fn candidates(key: &str) -> (Vec<Value>, Vec<Value>) {
                 json!([null]),
             ],
         ),
+        "root" => {
+            let sha256 = hex_of("aB", 32);
+            (
+                vec![json!(sha256), json!([sha256, sha256]), json!(vec![&sha256; 64])],
+                vec![
+                    json!(hex_of("ab", 31)),
+                    json!(pcr),
+                    json!(""),
+                    json!([]),
+                    json!({}),
+                    json!([null]),
+                    json!(vec![&sha256; 65]),
+                ],
+            )
+        }
         "nonce" => (bytes_right(), bytes_wrong()),
         "user_data" | "public_key" => {
             let mut right = bytes_right();
@@ -168,10 +183,11 @@ fn bytes_wrong() -> Vec<Value> {
     ]
 }
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "pcr",
     "release",
     "trust",
+    "root",
     "nonce",
     "user_data",
     "public_key",

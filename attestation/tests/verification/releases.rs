@@ -2,7 +2,8 @@
 
 use crate::authority::{Authority, INSTANCE_ID, NOW, ROOT, at, pcr_values, pcrs};
 use crate::support::code;
-use attestation::{Code, Genuine, Pcr, Policy, Release, Trust, pcr4_of};
+use attestation::{Code, Genuine, Pcr, Policy, Release, Root, Trust, pcr4_of};
+use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::DnType;
 
 const PCR0: Pcr = [0x10; 48];
@@ -117,4 +118,32 @@ fn only_the_accepted_kinds_of_root_will_do() {
         .push(DnType::CommonName, "DEVELOPMENT");
     check(&authority, &[Trust::Development]).unwrap();
     assert_eq!(code(check(&authority, &[Trust::AwsNitro])), Code::Trust);
+}
+
+#[test]
+fn only_the_roots_that_are_named_will_do() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let fingerprint = |authority: &Authority| {
+        let root = digest(&SHA256, authority.draft().root.der()).as_ref().to_vec();
+        <[u8; 32]>::try_from(root).unwrap()
+    };
+    // Certificates are issued anew each time, so the draft is made once.
+    let draft = authority.draft();
+    let own: [u8; 32] = digest(&SHA256, draft.root.der()).as_ref().try_into().unwrap();
+    let policy = || Policy::new().pcr(0, PCR0);
+    let check = |policy: Policy| authority.verify(&draft).unwrap().check(&policy, at(NOW));
+    check(policy().root(own)).unwrap();
+    check(policy().root(fingerprint(&other)).root(own)).unwrap();
+    let refusal = check(policy().root(fingerprint(&other))).unwrap_err();
+    assert_eq!((refusal.kind(), refusal.field()), (Code::Root, "cabundle[0]"));
+    assert!(refusal.found().ends_with(&hex::encode(own)), "{refusal}");
+    // A fingerprint makes no root trusted that the verifier does not hold.
+    assert_eq!(
+        code(attestation::verify(
+            &authority.sign(&draft),
+            &[Root::aws_nitro()],
+            at(NOW)
+        )),
+        Code::UnknownRoot
+    );
 }

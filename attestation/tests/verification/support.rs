@@ -17,10 +17,8 @@ impl Authority {
         document(&payload, &self.signature(&payload))
     }
 
-    /// `certificate`, of which a byte was changed, with a right signature of the key of `by`.
-    pub(crate) fn signed_again(&self, certificate: &[u8], by: usize) -> Vec<u8> {
-        let length = usize::from(u16::from_be_bytes([certificate[6], certificate[7]]));
-        let signed = &certificate[4..8 + length];
+    /// The certificate of what is to be signed (a TBSCertificate), with the signature of the key of `by`.
+    pub(crate) fn certify(&self, signed: &[u8], by: usize) -> Vec<u8> {
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_ASN1_SIGNING, &self.keys[by].serialize_der());
         let signature = key.unwrap().sign(&SystemRandom::new(), signed).unwrap();
         let bits = [&[3, 1 + signature.as_ref().len() as u8, 0], signature.as_ref()].concat();
@@ -52,6 +50,12 @@ impl Draft {
         draft.fields.retain(|(name, _)| name != key);
         draft
     }
+}
+
+/// What was signed of a certificate of this authority, whose length has two bytes.
+pub(crate) fn signed_part(certificate: &[u8]) -> &[u8] {
+    let length = usize::from(u16::from_be_bytes([certificate[6], certificate[7]]));
+    &certificate[4..8 + length]
 }
 
 /// The code of a refusal; an acceptance fails the test.

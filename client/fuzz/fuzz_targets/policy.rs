@@ -1,5 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|text: &str| {
-    let _ = client::policy::read(text);
-});
+libfuzzer_sys::fuzz_target!(|input: &[u8]| client_fuzz::targets::policy(input));

@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::authority::{Authority, Draft, LEAF, LEAF_END, LEAF_START, NOW, ROOT};
-use crate::support::{INSTANCE, REGIONAL, ZONAL};
+use crate::support::{INSTANCE, REGIONAL, ZONAL, signed_part};
 use attestation::Code::{
     self, CertificateAlgorithm, CertificateConstraints, CertificateEncoding, CertificateExpired,
     CertificateKeyUsage, CertificateNotYetValid, CertificateRejected, CertificateSignature, ChainLength,
@@ -11,6 +11,8 @@ use attestation::Code::{
 use attestation::Root;
 use rcgen::{BasicConstraints, CustomExtension, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256};
 use time::OffsetDateTime;
+
+const DER: &str = "one X.509 v3 certificate in DER";
 
 pub(super) fn cases() -> Vec<Case> {
     [
@@ -120,10 +122,10 @@ fn orders() -> Vec<Case> {
 }
 
 fn encodings() -> Vec<Case> {
-    let rule = "one X.509 v3 certificate in DER";
+    let rule = DER;
     let authority = Authority::new();
     let right = authority.issue();
-    let mut cases = Vec::new();
+    let mut cases = other_spellings(&authority, &right);
     for place in REGIONAL..=LEAF {
         let long = [&right[place][..], &[0]].concat();
         let short = right[place][..right[place].len() - 1].to_vec();
@@ -141,6 +143,69 @@ fn encodings() -> Vec<Case> {
         }));
     }
     cases
+}
+
+/// The leaf's values in other spellings than DER's, of the same length, signed by its issuer: what stood there, and what does.
+fn other_spellings(authority: &Authority, right: &[Vec<u8>]) -> Vec<Case> {
+    let leaf_name = b"\x06\x03\x55\x04\x03\x0c\x04leaf".as_slice();
+    let key_usage = b"\x06\x03\x55\x1d\x0f\x01\x01\xff\x04\x04\x03\x02\x07\x80".as_slice();
+    [
+        (
+            "name-in-other-text",
+            leaf_name,
+            b"\x06\x03\x55\x04\x03\x1e\x04leaf".as_slice(),
+        ),
+        ("name-no-text", leaf_name, b"\x06\x03\x55\x04\x03\x04\x04leaf"),
+        ("name-no-utf8", leaf_name, b"\x06\x03\x55\x04\x03\x0c\x04lea\xff"),
+        (
+            "name-under-other-identifier",
+            leaf_name,
+            b"\x0d\x03\x55\x04\x03\x0c\x04leaf",
+        ),
+        (
+            "boolean-true-as-1",
+            key_usage,
+            b"\x06\x03\x55\x1d\x0f\x01\x01\x01\x04\x04\x03\x02\x07\x80",
+        ),
+        (
+            "boolean-false-written",
+            key_usage,
+            b"\x06\x03\x55\x1d\x0f\x01\x01\x00\x04\x04\x03\x02\x07\x80",
+        ),
+        (
+            "unused-bits-set",
+            key_usage,
+            b"\x06\x03\x55\x1d\x0f\x01\x01\xff\x04\x04\x03\x02\x07\xc0",
+        ),
+        (
+            "unused-bits-kept",
+            key_usage,
+            b"\x06\x03\x55\x1d\x0f\x01\x01\xff\x04\x04\x03\x02\x06\x80",
+        ),
+        (
+            "identifier-longer-than-needed",
+            key_usage,
+            b"\x06\x03\x80\x1d\x0f\x01\x01\xff\x04\x04\x03\x02\x07\x80",
+        ),
+    ]
+    .map(|(what, found, spelled)| {
+        let mut leaf = right[LEAF].clone();
+        let place = leaf
+            .windows(found.len())
+            .position(|bytes| bytes == found)
+            .unwrap();
+        leaf[place..place + found.len()].copy_from_slice(spelled);
+        let mut certificates = right.to_vec();
+        certificates[LEAF] = authority.certify(signed_part(&leaf), INSTANCE);
+        case(
+            authority,
+            &of_place(LEAF, what),
+            DER,
+            &certificates,
+            CertificateEncoding,
+        )
+    })
+    .into()
 }
 
 fn algorithms() -> Vec<Case> {
@@ -181,14 +246,13 @@ fn key_under_another_tag() -> Case {
         .unwrap();
     let mut wrong = leaf.clone();
     wrong[place + 2] = 7;
-    certificates[LEAF] = authority.signed_again(&wrong, INSTANCE);
-    let rule = "a P-384 key, signed with ecdsa-with-SHA384";
+    certificates[LEAF] = authority.certify(signed_part(&wrong), INSTANCE);
     case(
         &authority,
         "leaf-key-under-another-tag",
-        rule,
+        DER,
         &certificates,
-        CertificateAlgorithm,
+        CertificateEncoding,
     )
 }
 
@@ -239,17 +303,12 @@ fn key_usages() -> Vec<Case> {
     let mut cases: Vec<_> = faults.into_iter().map(case).collect();
     for (place, unused, bits) in [(REGIONAL, 2, 4), (ZONAL, 2, 4), (INSTANCE, 2, 4), (LEAF, 7, 0x80)] {
         let name = of_place(place, "key-usage-under-another-tag");
-        cases.push(changed(
-            &name,
-            "one X.509 v3 certificate in DER",
-            CertificateEncoding,
-            |authority| {
-                // [3] where DER has BIT STRING (3), with the right bits.
-                let usage = CustomExtension::from_oid_content(&[2, 5, 29, 15], vec![0x83, 2, unused, bits]);
-                authority.params[place].key_usages = vec![];
-                authority.params[place].custom_extensions = vec![usage];
-            },
-        ));
+        cases.push(changed(&name, DER, CertificateEncoding, |authority| {
+            // [3] where DER has BIT STRING (3), with the right bits.
+            let usage = CustomExtension::from_oid_content(&[2, 5, 29, 15], vec![0x83, 2, unused, bits]);
+            authority.params[place].key_usages = vec![];
+            authority.params[place].custom_extensions = vec![usage];
+        }));
     }
     cases
 }
@@ -312,6 +371,16 @@ fn extensions() -> Vec<Case> {
     let rule = "critical extensions are known";
     let mut cases = Vec::new();
     for place in REGIONAL..=LEAF {
+        let name = of_place(place, "extension-twice");
+        cases.push(changed(
+            &name,
+            "an extension stands once",
+            CertificateEncoding,
+            |authority| {
+                let extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99_999, 1], vec![5, 0]);
+                authority.params[place].custom_extensions = vec![extension.clone(), extension];
+            },
+        ));
         for critical in [false, true] {
             let what = if critical { "critical" } else { "uncritical" };
             let name = of_place(place, &format!("unknown-{what}-extension"));

@@ -3,7 +3,7 @@
 use super::Case;
 use crate::authority::{Authority, Draft, INSTANCE_ID, LEAF_END, NOW, ROOT, bytes, null, pcr_values, pcrs};
 use attestation::Code::{
-    self, Debug, FromFuture, NoExpectation, Nonce, Pcr, PublicKey, Release, Stale, Trust, UserData,
+    self, Debug, FromFuture, NoExpectation, Nonce, Pcr, PublicKey, Release, Root, Stale, Trust, UserData,
 };
 use attestation::{CLOCK_SKEW, pcr4_of};
 use aws_lc_rs::digest::{SHA256, SHA384, digest};
@@ -16,6 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
         registers(),
         releases(),
         kinds_of_root(),
+        named_roots(),
         debug(),
         bindings(),
         ages(),
@@ -161,6 +162,22 @@ fn kinds_of_root() -> Vec<Case> {
     ];
     cases.extend(judged(&development, &development.draft(), rule, policies));
     cases
+}
+
+fn named_roots() -> Vec<Case> {
+    let rule = "the root is one of those that the policy names";
+    let authority = Authority::new();
+    let draft = authority.draft();
+    let own = hex::encode(digest(&SHA256, draft.root.der()));
+    let other = "ab".repeat(32);
+    let root = |accepted: Value| json!({ "pcr": image(), "root": accepted });
+    let policies = vec![
+        ("root", root(json!(own)), None),
+        ("root-of-two", root(json!([other, own])), None),
+        ("root-upper-case", root(json!(own.to_uppercase())), None),
+        ("root-other", root(json!([other])), Some(Root)),
+    ];
+    judged(&authority, &draft, rule, policies)
 }
 
 fn debug() -> Vec<Case> {

@@ -141,7 +141,7 @@ fn array<const N: usize>(text: &str) -> Option<[u8; N]> {
     hex::decode_to_slice(text, &mut bytes).ok().map(|()| bytes)
 }
 
-struct Sha256([u8; 32]);
+pub(super) struct Sha256(pub(super) [u8; 32]);
 from_text!(Sha256, "64 hex digits (32 bytes)", |text| array(text).map(Sha256));
 
 struct Sha384([u8; 48]);
