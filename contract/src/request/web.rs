@@ -82,7 +82,7 @@ fn image_fault(image: &str) -> Option<String> {
     }
     let problem = match image.parse::<Reference>() {
         // Names of files, where an image is elsewhere taken from one.
-        Ok(_) if LOCAL_FORMS.iter().any(|form| image.starts_with(form)) => "is a file's".to_owned(),
+        Ok(_) if LOCAL_FORMS.iter().any(|form| image.starts_with(form)) => "a file's name".to_owned(),
         Ok(name) if name.digest().is_some_and(|digest| !digest.starts_with("sha256:")) => {
             "its digest is not sha256".to_owned()
         }

@@ -43,6 +43,7 @@ impl Session {
 
 /// An id on the command line.
 pub(super) fn id(text: &str) -> Result<RecordId, String> {
-    RecordId::parse(text)
-        .map_err(|error| format!("{error}; a row of another is removed with DynamoDB's own delete-item"))
+    RecordId::parse(text).map_err(|error| {
+        format!("{error}; a row that has such an id is removed with DynamoDB's own delete-item")
+    })
 }
