@@ -91,8 +91,8 @@ pub(super) struct Build {
     /// Sign with this certificate, PEM
     #[arg(long, value_name = "PEM", requires = "private_key")]
     pub(super) signing_certificate: Option<PathBuf>,
-    /// The certificate's private key, PEM
-    #[arg(long, value_name = "PEM", requires = "signing_certificate")]
+    /// The certificate's private key, PEM, or the ARN of a key in AWS KMS
+    #[arg(long, value_name = "PEM|ARN", requires = "signing_certificate")]
     pub(super) private_key: Option<PathBuf>,
 }
 
@@ -146,8 +146,8 @@ pub(super) struct Sign {
     /// The certificate, PEM, with a key on P-256, P-384 or P-521
     #[arg(long, value_name = "PEM")]
     pub(super) signing_certificate: PathBuf,
-    /// The certificate's private key, PEM (SEC1 or PKCS#8)
-    #[arg(long, value_name = "PEM")]
+    /// The certificate's private key, PEM (SEC1 or PKCS#8), or the ARN of a key in AWS KMS
+    #[arg(long, value_name = "PEM|ARN")]
     pub(super) private_key: PathBuf,
     /// Where the signed EIF is written [default: over the EIF]
     #[arg(long, value_name = "FILE")]

@@ -212,6 +212,7 @@ fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>
         .block_on(work)
 }
 
+/// The private key is a file or, as nitro-cli has it, the ARN of a key in KMS.
 fn signer(certificate: &Path, private_key: &Path) -> Result<Signer, Error> {
     let read = |path: &Path| {
         fs::read(path).map_err(|source| Error::File {
@@ -219,12 +220,26 @@ fn signer(certificate: &Path, private_key: &Path) -> Result<Signer, Error> {
             source,
         })
     };
-    let key = Zeroizing::new(read(private_key)?);
-    let signer = Signer::from_pem(&read(certificate)?, &key);
+    let certificate = read(certificate)?;
+    let signer = match private_key.to_str() {
+        Some(arn) if arn.starts_with("arn:") => of_kms(&certificate, arn),
+        _ => Signer::from_pem(&certificate, &Zeroizing::new(read(private_key)?)),
+    };
     signer.map_err(|source| Error::Eif {
         path: private_key.into(),
         source,
     })
+}
+
+#[cfg(feature = "kms")]
+fn of_kms(certificate: &[u8], arn: &str) -> Result<Signer, eif::Error> {
+    Signer::from_kms(certificate, arn)
+}
+
+#[cfg(not(feature = "kms"))]
+fn of_kms(_: &[u8], _: &str) -> Result<Signer, eif::Error> {
+    let problem = "this treza-eif was built without KMS; build it with the feature `kms`";
+    Err(eif::Error::Key(problem.into()))
 }
 
 /// The build time that is asked for, or SOURCE_DATE_EPOCH (reproducible-builds.org), or the fixed one.

@@ -123,11 +123,11 @@ pub enum Error {
         /// What there is too much of.
         what: String,
     },
-    /// Docker's configuration cannot be used.
-    #[error("{}: {problem}", path.display())]
+    /// Credentials cannot be had.
+    #[error("{origin}: {problem}")]
     Credentials {
-        /// The file.
-        path: PathBuf,
+        /// Where from: Docker's configuration, or the registry.
+        origin: String,
         /// What is wrong with it.
         problem: String,
     },

@@ -17,19 +17,21 @@ use crate::{
     server::{Request, ask_for_token, content, listen, reply, serve},
 };
 
-/// A proxy, and behind it the registry `registry.test` with a certificate of a CA of its own.
+const HOST: &str = "registry.test";
+
+/// A proxy, and behind it a registry with a certificate of a CA of its own.
 struct Network {
     proxy: String,
     ca: String,
     connections: Arc<AtomicU64>,
 }
 
-fn network(answer: impl Fn(&Request, &mut dyn Write) + Send + Sync + 'static) -> Network {
+fn network(host: &'static str, answer: impl Fn(&Request, &mut dyn Write) + Send + Sync + 'static) -> Network {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["registry.test".into()]).unwrap();
+    let certificate = CertificateParams::new(vec![host.into()]).unwrap();
     let certificate = certificate.signed_by(&key, &authority).unwrap();
     let config = ServerConfig::builder()
         .with_no_client_auth()
@@ -45,7 +47,7 @@ fn network(answer: impl Fn(&Request, &mut dyn Write) + Send + Sync + 'static) ->
         let Ok(connect) = Request::read(&mut stream) else {
             return;
         };
-        assert_eq!(connect.path(), "registry.test:443");
+        assert_eq!(connect.path(), format!("{host}:443"));
         count.fetch_add(1, Ordering::Relaxed);
         stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").unwrap();
         let connection = ServerConnection::new(config.clone()).unwrap();
@@ -67,7 +69,7 @@ fn network(answer: impl Fn(&Request, &mut dyn Write) + Send + Sync + 'static) ->
 fn a_private_ca_is_trusted_where_the_environment_names_it() {
     let (folder, digest) = image();
     let layout = folder.path().join("image");
-    let network = network(move |request, stream| {
+    let network = network(HOST, move |request, stream| {
         reply(
             stream,
             "200 OK",
@@ -116,7 +118,7 @@ fn a_registry_elsewhere_has_no_business_on_this_machine_in_plain_http() {
     // Whoever asks here gets no answer, and another error.
     let here = listen(drop);
     let address = here.clone();
-    let network = network(move |request, stream| match request.path() {
+    let network = network(HOST, move |request, stream| match request.path() {
         "/v2/redirect/manifests/1" => {
             reply(
                 stream,
@@ -165,4 +167,79 @@ fn a_registry_of_this_machine_is_not_asked_through_a_proxy() {
         "{}",
         String::from_utf8_lossy(&measured.stderr)
     );
+}
+
+#[test]
+fn a_registry_of_ecr_is_shown_the_password_that_aws_gives() {
+    const REGISTRY: &str = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    let (folder, digest) = image();
+    let layout = folder.path().join("image");
+    let network = network(REGISTRY, move |request, stream| {
+        // AWS:password
+        match request.authorization() {
+            Some("Basic QVdTOnBhc3N3b3Jk") => {
+                reply(
+                    stream,
+                    "200 OK",
+                    &[],
+                    &content(&layout, request.path(), &digest).unwrap(),
+                );
+            }
+            _ => reply(
+                stream,
+                "401 No",
+                &[("www-authenticate", "Basic realm=\"r\"")],
+                b"",
+            ),
+        }
+    });
+    let ca = folder.path().join("ca.pem");
+    fs::write(&ca, &network.ca).unwrap();
+    let proxy = format!("http://{}", network.proxy);
+    for (answer, body, expected) in [
+        (
+            "200 OK",
+            r#"{"authorizationData":[{"authorizationToken":"QVdTOnBhc3N3b3Jk"}]}"#,
+            None,
+        ),
+        ("200 OK", r#"{"authorizationData":[]}"#, Some("gives no token")),
+        (
+            "400 No",
+            r#"{"__type":"AccessDeniedException","message":"not yours"}"#,
+            Some("not yours"),
+        ),
+    ] {
+        // Stands for AWS.
+        let aws = serve(move |request, stream| {
+            assert!(
+                request
+                    .header("x-amz-target")
+                    .unwrap()
+                    .ends_with(".GetAuthorizationToken")
+            );
+            assert!(
+                request
+                    .authorization()
+                    .unwrap()
+                    .contains("/eu-west-1/ecr/aws4_request")
+            );
+            reply(stream, answer, &[], body.as_bytes());
+        });
+        let environment = [
+            ("HTTPS_PROXY", proxy.as_str()),
+            ("SSL_CERT_FILE", ca.to_str().unwrap()),
+            ("AWS_ENDPOINT_URL", &format!("http://{aws}")),
+            ("AWS_ACCESS_KEY_ID", "id"),
+            ("AWS_SECRET_ACCESS_KEY", "key"),
+        ];
+        let measured = measure(&format!("{REGISTRY}/app:1"), folder.path(), &environment);
+        let (output, error) = (
+            String::from_utf8_lossy(&measured.stdout),
+            String::from_utf8_lossy(&measured.stderr),
+        );
+        match expected {
+            None => assert!(output.contains(&digest.to_string()), "{error}"),
+            Some(expected) => assert!(error.contains(expected) && error.contains(REGISTRY), "{error}"),
+        }
+    }
 }

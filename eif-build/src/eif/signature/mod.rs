@@ -5,6 +5,8 @@
 //! is written here too; byte strings are read as well.
 mod certificate;
 mod cose;
+#[cfg(feature = "kms")]
+mod kms;
 mod signer;
 
 pub use certificate::Certificate;

@@ -11,6 +11,8 @@ use p256::ecdsa::signature::Signer as _;
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject};
 use zeroize::Zeroize;
 
+#[cfg(feature = "kms")]
+use super::kms;
 use super::{
     Certificate, Signature,
     certificate::Curve,
@@ -28,6 +30,8 @@ enum Key {
     P256(p256::ecdsa::SigningKey),
     P384(p384::ecdsa::SigningKey),
     P521(p521::ecdsa::SigningKey),
+    #[cfg(feature = "kms")]
+    Kms(kms::Key),
 }
 
 impl std::fmt::Debug for Signer {
@@ -64,12 +68,21 @@ impl Signer {
         Ok(Self { certificate, key })
     }
 
+    /// Takes a certificate, PEM, and the ARN of the key in AWS KMS that it is for. KMS is asked when something is signed, with
+    /// the AWS credentials that the SDK finds (environment, profile, instance).
+    #[cfg(feature = "kms")]
+    pub fn from_kms(certificate: &[u8], arn: &str) -> Result<Self, Error> {
+        let certificate = Certificate::from_pem(certificate)?;
+        let key = Key::Kms(kms::Key::new(arn, certificate.scheme.curve)?);
+        Ok(Self { certificate, key })
+    }
+
     /// The certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
     }
 
-    /// The content of a signature section over PCR0: the same each time.
+    /// The content of a signature section over PCR0: the same each time, if the key is not KMS's.
     pub fn sign(&self, pcr0: &Pcr) -> Result<Vec<u8>, Error> {
         let scheme = self.certificate.scheme;
         let protected = cbor(|out| out.map(1)?.i64(1)?.i64(scheme.cose_algorithm)?.ok())?;
@@ -126,6 +139,8 @@ impl Key {
                 let signature: p521::ecdsa::Signature = key.try_sign(message).map_err(failed)?;
                 signature.to_bytes().to_vec()
             }
+            #[cfg(feature = "kms")]
+            Self::Kms(key) => key.sign(message)?,
         })
     }
 }

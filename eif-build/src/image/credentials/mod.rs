@@ -1,5 +1,7 @@
 //! Credentials for registries.
 mod docker;
+#[cfg(feature = "ecr")]
+mod ecr;
 mod helper;
 
 use std::path::{Path, PathBuf};
@@ -16,8 +18,8 @@ pub enum Credentials {
     Basic(String, String),
     /// A token, to any registry.
     Bearer(String),
-    /// What Docker's configuration (`config.json`) has for the registry, itself or by a program that it names; nothing if the
-    /// file is not there.
+    /// What Docker's configuration (`config.json`) has for the registry, itself or by a program that it names. Where it has
+    /// nothing, or is not there: nothing, but for registries of ECR what AWS gives (feature `ecr`).
     DockerConfig(PathBuf),
 }
 
@@ -70,11 +72,32 @@ impl Credentials {
             Self::Bearer(token) => Ok(Login::Bearer(token.clone())),
             Self::DockerConfig(path) => {
                 let found = docker::look_up(path, registry).await;
-                found.map_err(|problem| Error::Credentials {
-                    path: path.clone(),
+                let refuse = |problem| Error::Credentials {
+                    origin: path.display().to_string(),
                     problem,
-                })
+                };
+                match found.map_err(refuse)? {
+                    Login::Anonymous => log_in(registry).await,
+                    login => Ok(login),
+                }
             }
         }
     }
+}
+
+/// What is shown to a registry that Docker's configuration says nothing about: to one of ECR a password that AWS gives.
+#[cfg(feature = "ecr")]
+async fn log_in(registry: &str) -> Result<Login, Error> {
+    let Some(region) = ecr::region(registry) else {
+        return Ok(Login::Anonymous);
+    };
+    ecr::log_in(region).await.map_err(|problem| Error::Credentials {
+        origin: registry.to_owned(),
+        problem,
+    })
+}
+
+#[cfg(not(feature = "ecr"))]
+async fn log_in(_: &str) -> Result<Login, Error> {
+    Ok(Login::Anonymous)
 }
