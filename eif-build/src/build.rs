@@ -10,7 +10,7 @@ use std::{
 use contract::image::ImageDescription;
 
 use crate::{
-    Options,
+    Compression, Options,
     bundle::Bundle,
     digest::Digest,
     eif::{self, DEFAULT_BUILD_TIME, Finished, Metadata, Pcrs, SectionKind, Signer},
@@ -230,7 +230,15 @@ fn assemble<W: Write + Seek>(
     bundle.check_builder()?;
     let description = describe(image, tree)?;
     let ramdisk = Ramdisk::new(tree, &description)?;
-    let size = ramdisk.size();
+    let compressed = match options.compression {
+        Compression::None => None,
+        Compression::Zstd => {
+            options.progress.begin("compressing the ramdisk", 0);
+            let folder = options.cache.folder()?;
+            Some(ramdisk.compressed_in(folder).map_err(rootfs::Error::Io)?)
+        }
+    };
+    let size = compressed.as_ref().map_or(ramdisk.size(), |(_, size)| *size);
     options.progress.begin("writing the enclave image", size);
     let write = || -> Result<Finished<W>, eif::Error> {
         let mut writer = eif::Writer::new(output, false)?;
@@ -240,10 +248,14 @@ fn assemble<W: Write + Seek>(
         writer.metadata(&labels.metadata(&image.digest.to_string(), &kernel))?;
         writer.section(SectionKind::Ramdisk, &bundle.boot)?;
         writer.begin(SectionKind::Ramdisk, size)?;
-        ramdisk.write(Told {
+        let mut told = Told {
             inner: &mut writer,
             options,
-        })?;
+        };
+        match compressed {
+            None => ramdisk.write(told)?,
+            Some((mut file, _)) => io::copy(&mut file, &mut told).map(drop)?,
+        }
         writer.finish(labels.signer.as_deref())
     };
     let Finished { pcrs, size, .. } = write().map_err(|source| Error::Eif {

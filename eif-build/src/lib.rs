@@ -29,6 +29,6 @@ pub use error::Error;
 pub use extract::{LeftOut, RootFs, extract};
 pub use image::ImageRef;
 pub use inspect::{Inspection, describe, inspect};
-pub use options::{Options, Progress};
+pub use options::{Compression, Options, Progress};
 pub use sign::sign;
 pub use verify::{Check, Subject, Verification, verify};

@@ -20,6 +20,16 @@ impl Progress for () {
     fn advance(&self, _bytes: u64) {}
 }
 
+/// How an application's ramdisk is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// As it is.
+    #[default]
+    None,
+    /// With zstd: a smaller file, and another PCR0 and PCR2, which are of this builder's version of zstd.
+    Zstd,
+}
+
 /// Where images are kept, what is shown to registries, and how much is allowed.
 #[derive(Clone)]
 pub struct Options {
@@ -31,6 +41,8 @@ pub struct Options {
     pub limits: Limits,
     /// How long fetching an image may take.
     pub timeout: Duration,
+    /// How the application's ramdisk is written. Who measures an image must name what it was built with.
+    pub compression: Compression,
     /// Is told how far it has come.
     pub progress: Arc<dyn Progress>,
 }
@@ -43,6 +55,7 @@ impl Options {
             credentials: Credentials::Anonymous,
             limits: Limits::default(),
             timeout: Duration::from_secs(1800),
+            compression: Compression::default(),
             progress: Arc::new(()),
         }
     }

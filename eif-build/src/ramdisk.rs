@@ -1,7 +1,9 @@
 //! The application's ramdisk: `treza/image.json`, then the image's files under `rootfs/`, in the tree's order.
 use std::{
     collections::HashMap,
-    io::{self, Write},
+    fs::File,
+    io::{self, BufWriter, Seek, Write},
+    path::Path,
 };
 
 use contract::image::{Format, ImageDescription, PATH, ROOT, Xattr};
@@ -13,6 +15,8 @@ use crate::{
     rootfs::{Extent, Inode, Kind, Tree},
 };
 
+/// zstd's own default: most of what there is to gain, at 200 MB/s and more.
+const ZSTD_LEVEL: i32 = 3;
 /// The label by which an image asks for /dev/nsm.
 const NSM_LABEL: &str = "treza.nsm";
 
@@ -102,6 +106,21 @@ impl<'a> Ramdisk<'a> {
             }
         }
         archive.finish().map(drop)
+    }
+
+    /// The archive compressed with zstd, in a temporary file without a name in `folder`, and its size in bytes. The same
+    /// tree and version of zstd give the same bytes.
+    pub fn compressed_in(&self, folder: &Path) -> io::Result<(File, u64)> {
+        let file = BufWriter::with_capacity(1 << 18, tempfile::tempfile_in(folder)?);
+        let mut encoder = zstd::Encoder::new(file, ZSTD_LEVEL)?;
+        self.write(&mut encoder)?;
+        let mut file = encoder
+            .finish()?
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        let size = file.stream_position()?;
+        file.rewind()?;
+        Ok((file, size))
     }
 
     /// The description stands first, so that it is found without reading the whole.

@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests may fail.
 mod common;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, sync::Arc};
+use std::{fs, io::Read, os::unix::fs::PermissionsExt, path::Path, process::Command, sync::Arc};
 
 use common::{Layer, Pack, block_on, bundle, gzip, oci_image, options, plain, zstd};
 use eif_build::{
-    Error, ImageRef, Labels, Measurement, cpio,
+    Compression, Error, ImageRef, Labels, Measurement, cpio,
     digest::Digest,
     eif::{Eif, SectionKind},
     image, inspect, rootfs,
@@ -103,6 +103,40 @@ fn an_eif_tells_bundle_and_image() {
         .map(|xattr| (xattr.path.as_str(), &xattr.value[..]))
         .collect();
     assert!(xattrs.contains(&("bin/app", &[1, 2][..])));
+}
+
+#[test]
+fn a_compressed_ramdisk_is_smaller_and_holds_the_same() {
+    let (folder, image) = example();
+    let options = eif_build::Options {
+        compression: Compression::Zstd,
+        ..options(folder.path())
+    };
+    let (plain, packed) = (folder.path().join("plain.eif"), folder.path().join("packed.eif"));
+    let whole = build(&image, folder.path(), &plain).unwrap();
+    let labels = Labels::default();
+    let built = block_on(eif_build::build(&image, &bundle(), &labels, &options, &packed)).unwrap();
+    assert!(built.size < whole.size);
+    assert_eq!(built.pcrs.pcr1, whole.pcrs.pcr1);
+    assert_ne!(built.pcrs.pcr2, whole.pcrs.pcr2);
+
+    let bytes = fs::read(&packed).unwrap();
+    block_on(eif_build::build(&image, &bundle(), &labels, &options, &packed)).unwrap();
+    assert!(fs::read(&packed).unwrap() == bytes);
+    let measured = block_on(eif_build::measure(&image, &bundle(), &options)).unwrap();
+    assert_eq!((measured.pcrs, measured.size), (built.pcrs, built.size));
+
+    assert_eq!(inspect(&packed).unwrap().description, Some(whole.description));
+    let (plain, packed) = (last_ramdisk(&plain), last_ramdisk(&packed));
+    assert!(::zstd::decode_all(&packed[..]).unwrap() == plain);
+}
+
+fn last_ramdisk(path: &Path) -> Vec<u8> {
+    let mut eif = Eif::open(path).unwrap();
+    let last = *eif.sections().last().unwrap();
+    let mut content = Vec::new();
+    eif.section(&last).unwrap().read_to_end(&mut content).unwrap();
+    content
 }
 
 #[test]

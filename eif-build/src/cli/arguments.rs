@@ -79,6 +79,9 @@ pub(super) struct Build {
     pub(super) output: PathBuf,
     #[command(flatten)]
     pub(super) folders: Folders,
+    /// Compress the application's ramdisk with zstd; PCR0 and PCR2 are others then
+    #[arg(long, conflicts_with = "kernel")]
+    pub(super) compress: bool,
     /// The image's name in the metadata
     #[arg(long)]
     pub(super) name: Option<String>,
@@ -103,6 +106,9 @@ pub(super) struct Source {
     pub(super) image: ImageRef,
     #[command(flatten)]
     pub(super) folders: Folders,
+    /// As `build --compress` would build it
+    #[arg(long)]
+    pub(super) compress: bool,
 }
 
 #[derive(Args)]

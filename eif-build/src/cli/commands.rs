@@ -7,7 +7,7 @@ use std::{
 };
 
 use eif_build::{
-    Difference, Error, ImageRef, Labels, RootFs, bundle::Blobs, eif, eif::Signer, rootfs::Limits,
+    Compression, Difference, Error, ImageRef, Labels, RootFs, bundle::Blobs, eif, eif::Signer, rootfs::Limits,
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use zeroize::Zeroizing;
@@ -92,6 +92,7 @@ fn build_eif(build: &Build) -> Result<Printed, Error> {
             let (progress, _bars) = progress::start();
             let options = eif_build::Options {
                 progress,
+                compression: compression(build.compress),
                 ..build.folders.options()
             };
             let built = block_on(eif_build::build(image, &bundle, &labels, &options, &build.output))?;
@@ -111,6 +112,7 @@ fn measure(source: &Source) -> Result<Printed, Error> {
     let (progress, _bars) = progress::start();
     let options = eif_build::Options {
         progress,
+        compression: compression(source.compress),
         ..source.folders.options()
     };
     Ok(print::measurement(&block_on(eif_build::measure(
@@ -118,6 +120,14 @@ fn measure(source: &Source) -> Result<Printed, Error> {
         &bundle,
         &options,
     ))?))
+}
+
+fn compression(zstd: bool) -> Compression {
+    if zstd {
+        Compression::Zstd
+    } else {
+        Compression::None
+    }
 }
 
 fn take_apart(extract: &Extract) -> Result<Printed, Error> {

@@ -5,7 +5,7 @@
 //! all of it is read: two entries of ours, and then names strictly below `rootfs`.
 use std::{
     collections::BTreeSet,
-    io::{self, Read},
+    io::{self, BufRead, BufReader, Read},
 };
 
 use contract::image::{self, ImageDescription};
@@ -13,24 +13,51 @@ use contract::image::{self, ImageDescription};
 use crate::{
     cpio::{self, Entry, file_type},
     error::Error,
+    rootfs::{Limits, MAX_ZSTD_WINDOW_LOG},
 };
 
 /// The folder of our own, and the folder of the image's files.
 const OURS: &[u8] = b"treza";
 const THEIRS: &[u8] = b"rootfs";
+/// How much is read at once, in bytes.
+const BUFFER: usize = 1 << 17;
+/// How a frame of zstd begins (RFC 8878, 3.1.1).
+const ZSTD: u8 = 0x28;
 /// The most bytes of all names: as many as an image's own may have.
 const MAX_NAMES: u64 = 256 << 20;
 
-/// The description in `ramdisk`, if all of the ramdisk has the shape that this builder writes.
+/// The description in `ramdisk`, if all of the ramdisk has the shape that this builder writes, plain or compressed.
 pub(super) fn describe(ramdisk: impl Read) -> Result<Option<ImageDescription>, Error> {
-    let mut archive = cpio::Reader::new(ramdisk);
-    let Ok(Some(json)) = description(&mut archive) else {
-        return Ok(None);
+    let mut ramdisk = BufReader::with_capacity(BUFFER, ramdisk);
+    let json = match ramdisk.fill_buf() {
+        Ok([ZSTD, ..]) => compressed(&mut ramdisk),
+        _ => ours(&mut ramdisk),
     };
-    match only_files_below(&mut archive) {
-        Ok(true) if only_zeros(archive.into_inner()) => Ok(Some(ImageDescription::parse(&json)?)),
+    match json {
+        Ok(Some(json)) if only_zeros(ramdisk) => Ok(Some(ImageDescription::parse(&json)?)),
         _ => Ok(None),
     }
+}
+
+/// The description in a frame of zstd.
+fn compressed(ramdisk: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+    let mut decoder = zstd::Decoder::with_buffer(ramdisk)?.single_frame();
+    decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
+    // The decoder fails where it is asked for no bytes; a buffer never asks it.
+    let mut plain = BufReader::with_capacity(BUFFER, decoder).take(Limits::default().total_bytes);
+    let json = ours(&mut plain)?;
+    // What was cut off at the limit was not looked at.
+    Ok(json.filter(|_| plain.limit() > 0))
+}
+
+/// The description in an archive that is ours from its beginning to its end.
+fn ours(archive: impl Read) -> io::Result<Option<Vec<u8>>> {
+    let mut archive = cpio::Reader::new(archive);
+    let Some(json) = description(&mut archive)? else {
+        return Ok(None);
+    };
+    let whole = only_files_below(&mut archive)? && only_zeros(archive.into_inner());
+    Ok(whole.then_some(json))
 }
 
 fn description(archive: &mut cpio::Reader<impl Read>) -> io::Result<Option<Vec<u8>>> {
@@ -189,5 +216,24 @@ mod tests {
         let behind = [with(&[]), archive(&[file("init", "#!")])].concat();
         assert!(!is_ours(&behind), "a second archive behind the first");
         assert!(is_ours(&[with(&[]), vec![0; 512]].concat()));
+
+        // Compressed, all of it is looked at as well, and what follows.
+        let packed = |plain: &[u8]| zstd::encode_all(plain, 3).unwrap();
+        assert!(is_ours(&packed(&with(&[]))));
+        assert!(is_ours(&[packed(&with(&[])), vec![0; 3]].concat()));
+        assert!(!is_ours(&packed(&with(&[file("init", "#!")]))));
+        assert!(!is_ours(&packed(&behind)));
+        assert!(!is_ours(&packed(&packed(&with(&[])))));
+        let second = archive(&[file("init", "#!")]);
+        assert!(
+            !is_ours(&[packed(&with(&[])), packed(&second)].concat()),
+            "a second frame"
+        );
+        assert!(
+            !is_ours(&[packed(&with(&[])), second].concat()),
+            "an archive behind the frame"
+        );
+        let frame = packed(&with(&[]));
+        assert!(!is_ours(&frame[..frame.len() - 1]), "cut off");
     }
 }

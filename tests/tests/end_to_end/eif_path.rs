@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 
 /// An EIF with our agent, built by hand.
 fn build(local: &Local) -> PathBuf {
+    build_with(local, &[])
+}
+
+fn build_with(local: &Local, options: &[&str]) -> PathBuf {
     let layout = layout(
         &Image::of_application(&["serve", "8080"]),
         &local.folder().join("image"),
@@ -18,7 +22,9 @@ fn build(local: &Local) -> PathBuf {
     let output = local.folder().join("test.eif");
     let mut command = program("treza-eif");
     command
-        .args(["build", "--image", &format!("oci:{layout}"), "--cache"])
+        .arg("build")
+        .args(options)
+        .args(["--image", &format!("oci:{layout}"), "--cache"])
         .arg(local.folder().join("cache"));
     Answer::of(command.arg("--output").arg(&output)).good();
     output
@@ -52,6 +58,23 @@ fn the_plain_row_deploys_in_debug_mode_which_verifiers_must_allow() {
     let (_, allowed) = verify(&local, &row, true);
     assert_eq!(allowed["debug"], true, "{allowed}");
     assert_eq!(local.machines().len(), 1);
+}
+
+#[test]
+fn an_eif_with_a_compressed_ramdisk_deploys() {
+    let local = Local::up();
+    let eif = build_with(&local, &["--compress"]);
+    let mut wanted = plain_row("compressed", &format!("file:{}", eif.display()));
+    wanted["configuration"]["debug_mode"] = false.into();
+    local.put(&wanted);
+    let row = local.until_status("compressed", "DEPLOYED");
+    assert_eq!(row["attestation"]["state"], "ATTESTED", "{row:#}");
+    let (code, verified) = verify(&local, &row, false);
+    assert_eq!(
+        (code, &verified["verified"]),
+        (0, &Value::from(true)),
+        "{verified}"
+    );
 }
 
 #[test]
