@@ -71,6 +71,7 @@ image:
 ## make check    formatting, lints and licences
 .PHONY: check
 check: setup
+	@scripts/kernel.sh check
 	@cargo fmt --all -- --check
 	@cargo clippy --release --workspace --all-targets -- -D warnings
 	@cargo deny --log-level error check licenses bans sources

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Brings the enclave's kernel to target/kernel/<treza|debian>: bzImage, cmdline, machine, and its modules.
-#   treza   our own, from Debian's linux-source-6.12 and kernel/enclave.config (some minutes, once)
+#   treza   our own, from Debian's linux-source-6.12 and kernel/enclave.config (some minutes, once; JOBS at a time)
 #   debian  Debian's cloud kernel, unpacked and not installed (quick; for laptops, not for Nitro hardware)
+# `kernel.sh check` says whether docs/kernel.md explains every option of ours, with the value that it has.
 set -eu
 kind=${1:-treza}
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -40,25 +41,40 @@ treza)
     # Built once is built: a newer source package alone rebuilds nothing; the configuration does.
     begin "$(cat "$config" "$top/scripts/kernel.sh")"
     "$top/scripts/packages.sh" "$package" build-essential flex bison bc libelf-dev libssl-dev xz-utils
-    echo "==> unpacking $package"
+    version=$(dpkg-query -W -f '${Version}' "$package")
+    jobs=${JOBS:-$(nproc)}
+    echo "==> unpacking $package $version"
     tar -xf "/usr/src/$package.tar.xz" -C "$work/source" --strip-components=1
     cd "$work/source"
     # The same bytes from the same source, wherever and whenever they are built.
-    export KBUILD_BUILD_TIMESTAMP='1970-01-01 00:00:00 UTC' KBUILD_BUILD_USER=treza KBUILD_BUILD_HOST=treza
-    export KBUILD_BUILD_VERSION=1 LC_ALL=C
+    export KBUILD_BUILD_TIMESTAMP='1970-01-01 00:00:00 UTC' KBUILD_BUILD_USER=treza KBUILD_BUILD_HOST=treza LC_ALL=C
+    # The kernel names its source in its own bytes, for whoever must build it again: `file bzImage`, /proc/version.
+    export KBUILD_BUILD_VERSION=1 KBUILD_BUILD_VERSION_TIMESTAMP="Debian $version"
     make -s tinyconfig
-    ./scripts/kconfig/merge_config.sh -m .config "$config" >/dev/null
+    cp "$config" "$work/enclave.config" # the script takes no path with a space in it
+    ./scripts/kconfig/merge_config.sh -m .config "$work/enclave.config" >/dev/null
     make -s olddefconfig
-    while IFS= read -r line; do # every option of ours must have survived
+    find . -name 'Kconfig*' -exec sed -n 's/^[ \t]*\(menu\)\{0,1\}config[ \t]*\([A-Za-z0-9_]*\).*/CONFIG_\2/p' {} + > "$work/options"
+    while IFS= read -r line; do # every option of ours must be one of this kernel's, and have survived
+        case $line in
+        CONFIG_*) grep -qxF "${line%%=*}" "$work/options" || { echo "kernel.sh: this kernel has no ${line%%=*}" >&2; exit 1; } ;;
+        esac
         case $line in
         CONFIG_*=n) ! grep -q "^${line%=n}=" .config || { echo "kernel.sh: ${line%=n} stays on" >&2; exit 1; } ;;
         CONFIG_*) grep -qxF "$line" .config || { echo "kernel.sh: $line was dropped" >&2; exit 1; } ;;
         esac
     done < "$config"
-    echo "==> building the kernel ($(nproc) cores; some minutes, once)"
-    make -s -j"$(nproc)" bzImage > "$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2; exit 1; }
+    echo "==> building the kernel ($jobs at a time; some minutes, once)"
+    make -s -j"$jobs" bzImage > "$work/build.log" 2>&1 || { tail -n 30 "$work/build.log" >&2; exit 1; }
     cp arch/x86/boot/bzImage "$work/out/bzImage"
     cp .config "$work/out/config"
+    { # what the bytes depend on
+        echo "$package $version"
+        sha256sum "/usr/src/$package.tar.xz"
+        gcc --version | head -n 1
+        ld --version | head -n 1
+        gzip --version | head -n 1
+    } > "$work/out/source"
     finish cmdline
     ;;
 debian)
@@ -85,5 +101,15 @@ debian)
     done
     finish acpi
     ;;
-*) echo "usage: kernel.sh treza|debian" >&2; exit 2 ;;
+check)
+    rows=$(sed -n 's/^| `\([A-Z0-9_]*\)` | \([^ |]*\) |.*/CONFIG_\1=\2/p' "$top/docs/kernel.md" | LC_ALL=C sort)
+    if ! grep '^CONFIG_' "$config" | LC_ALL=C sort | diff /dev/fd/3 - 3<<ROWS
+$rows
+ROWS
+    then
+        echo "kernel.sh: docs/kernel.md (<) and kernel/enclave.config (>) differ: each option has one row, with its value" >&2
+        exit 1
+    fi
+    ;;
+*) echo "usage: kernel.sh treza|debian|check" >&2; exit 2 ;;
 esac

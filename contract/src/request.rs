@@ -27,7 +27,7 @@ pub const AWS_SERVICES: [&str; 10] = [
     "sts",
 ];
 
-/// The most CPUs of an emulated enclave: what the enclave kernel is built for (`CONFIG_NR_CPUS`).
+/// The most CPUs of an emulated enclave. Its kernel would take more (`CONFIG_NR_CPUS`).
 pub const MOST_EMULATED_CPUS: u32 = 32;
 
 /// What the enclave is built from.
