@@ -1,7 +1,7 @@
 //! From a reference to an EIF, or to what it would measure.
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Seek, Write},
+    io::{self, BufWriter, Read, Seek, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -149,10 +149,11 @@ fn copy_section<W: Write + Seek>(
     path: &Path,
 ) -> Result<(), Error> {
     let mut copy = || -> Result<(), eif::Error> {
-        let mut file = File::open(path)?;
-        writer.begin(kind, file.metadata()?.len())?;
-        io::copy(&mut file, writer)?;
-        Ok(())
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        writer.begin(kind, size)?;
+        // A device, or a file that grows, has more than it says: that is noticed by one byte.
+        Ok(writer.copy_from(file.take(size.saturating_add(1)))?)
     };
     copy().map_err(|source| Error::Eif {
         path: path.into(),

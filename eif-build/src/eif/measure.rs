@@ -1,10 +1,10 @@
 //! Measuring, on threads beside the one that reads or writes: PCR0 and PCR2 are two sums over nearly the same bytes.
 use std::{
-    io, mem,
+    io,
     panic::resume_unwind,
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
     },
     thread::{Builder, JoinHandle},
 };
@@ -14,36 +14,45 @@ use aws_lc_rs::digest::{Context, SHA384};
 use super::{Pcr, Pcrs, SectionKind};
 
 /// How much is handed over at once, in bytes.
-const PIECE: usize = 1 << 18;
+pub(super) const PIECE: usize = 1 << 18;
 /// How many pieces may wait for a sum, so that memory stays flat.
 const WAITING: usize = 8;
 
 /// Measures sections as they pass, in the file's order: kernel, command line, ramdisks.
+///
+/// Bytes are handed over in buffers, which come back when both sums are done with them: nothing is copied on the way.
 pub(super) struct Measurer {
     /// Over kernel, command line and ramdisks.
     image: Sum,
     /// Over the ramdisks behind the first.
     application: Sum,
-    /// What has gathered for the sums.
-    piece: Vec<u8>,
+    /// Buffers that come back.
+    spare: Receiver<Vec<u8>>,
+    returning: Sender<Vec<u8>>,
     ramdisks: usize,
 }
 
 impl Measurer {
     /// Starts the sums' threads.
     pub(super) fn new() -> io::Result<Self> {
+        let (returning, spare) = channel();
         Ok(Self {
-            image: Sum::start("pcr0")?,
-            application: Sum::start("pcr2")?,
-            piece: Vec::with_capacity(PIECE),
+            image: Sum::start("pcr0", returning.clone())?,
+            application: Sum::start("pcr2", returning.clone())?,
+            spare,
+            returning,
             ramdisks: 0,
         })
+    }
+
+    /// A buffer of [`PIECE`] bytes, of any content.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        self.spare.try_recv().unwrap_or_else(|_| vec![0; PIECE])
     }
 
     /// Tells that a section begins.
     pub(super) fn begin(&mut self, kind: SectionKind) {
         if kind == SectionKind::Ramdisk {
-            self.hand_over();
             self.ramdisks += 1;
             if self.ramdisks == 2 {
                 // PCR1 is the image's sum as it stands behind the first ramdisk.
@@ -52,24 +61,22 @@ impl Measurer {
         }
     }
 
-    /// Takes bytes of the section that began last.
-    pub(super) fn update(&mut self, kind: SectionKind, mut bytes: &[u8]) {
+    /// Takes the first `length` bytes of a buffer, of the section that began last.
+    pub(super) fn take(&mut self, kind: SectionKind, buffer: Vec<u8>, length: usize) {
         if matches!(kind, SectionKind::Signature | SectionKind::Metadata) {
+            // Its receiver is ours.
+            let _ = self.returning.send(buffer);
             return;
         }
-        while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(bytes.len().min(PIECE - self.piece.len()));
-            self.piece.extend_from_slice(now);
-            bytes = later;
-            if self.piece.len() == PIECE {
-                self.hand_over();
-            }
+        let piece = Arc::new(Piece { buffer, length });
+        if self.ramdisks > 1 {
+            self.application.send(Pass::Bytes(piece.clone()));
         }
+        self.image.send(Pass::Bytes(piece));
     }
 
     /// The registers of what has passed, without PCR8.
-    pub(super) fn finish(mut self) -> Pcrs {
-        self.hand_over();
+    pub(super) fn finish(self) -> Pcrs {
         let (image, boot) = self.image.finish();
         let (application, _) = self.application.finish();
         Pcrs {
@@ -79,25 +86,18 @@ impl Measurer {
             pcr8: None,
         }
     }
-
-    /// Gives what has gathered to the sums.
-    fn hand_over(&mut self) {
-        if self.piece.is_empty() {
-            return;
-        }
-        let piece = Arc::new(mem::replace(&mut self.piece, Vec::with_capacity(PIECE)));
-        if self.ramdisks > 1 {
-            self.application.send(Pass::Bytes(piece.clone()));
-        }
-        self.image.send(Pass::Bytes(piece));
-    }
 }
 
 /// What passes a sum.
 enum Pass {
-    Bytes(Arc<Vec<u8>>),
+    Bytes(Arc<Piece>),
     /// Remember the sum as it stands.
     Mark,
+}
+
+struct Piece {
+    buffer: Vec<u8>,
+    length: usize,
 }
 
 /// A SHA-384 on a thread of its own.
@@ -107,9 +107,11 @@ struct Sum {
 }
 
 impl Sum {
-    fn start(name: &str) -> io::Result<Self> {
+    fn start(name: &str, returning: Sender<Vec<u8>>) -> io::Result<Self> {
         let (sender, receiver) = sync_channel(WAITING);
-        let thread = Builder::new().name(name.into()).spawn(move || sum(&receiver))?;
+        let thread = Builder::new()
+            .name(name.into())
+            .spawn(move || sum(&receiver, &returning))?;
         Ok(Self { sender, thread })
     }
 
@@ -125,11 +127,17 @@ impl Sum {
     }
 }
 
-fn sum(passing: &Receiver<Pass>) -> (Context, Option<Context>) {
+fn sum(passing: &Receiver<Pass>, returning: &Sender<Vec<u8>>) -> (Context, Option<Context>) {
     let (mut sum, mut mark) = (Context::new(&SHA384), None);
     for pass in passing {
         match pass {
-            Pass::Bytes(bytes) => sum.update(&bytes),
+            Pass::Bytes(piece) => {
+                sum.update(piece.buffer.get(..piece.length).unwrap_or_default());
+                // The last of the sums gives it back; where nobody waits for it any more, it is dropped.
+                if let Some(piece) = Arc::into_inner(piece) {
+                    let _ = returning.send(piece.buffer);
+                }
+            }
             Pass::Mark => mark = Some(sum.clone()),
         }
     }

@@ -2,17 +2,19 @@
 use std::{
     fs::File,
     io::{BufReader, Read, Seek, SeekFrom},
+    mem,
     path::Path,
 };
 
 use super::{
     Certificate, Error, Measurer, Metadata, Pcrs, Section, SectionKind, Signature,
     header::{CRC_OFFSET, HEADER_SIZE, Header, SECTION_HEADER_SIZE},
+    measure::PIECE,
     signature,
 };
 
-/// How much is read at once, in bytes.
-const CHUNK: usize = 1 << 18;
+/// How much is buffered of small reads, in bytes; what is larger is read as it is asked for.
+const BUFFER: usize = 1 << 13;
 
 /// An EIF whose structure is sound: the section table fits the file, and walking the sections finds the same.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl Checked {
 impl Eif<BufReader<File>> {
     /// Opens a file and checks its structure.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::new(BufReader::with_capacity(CHUNK, File::open(path)?))
+        Self::new(BufReader::with_capacity(BUFFER, File::open(path)?))
     }
 }
 
@@ -162,12 +164,16 @@ impl<R: Read + Seek> Eif<R> {
         mut visit: impl FnMut(&Section, Option<&[u8]>) -> Result<(), Error>,
     ) -> Result<Checked, Error> {
         let mut measurer = Measurer::new()?;
-        let crc = self.pass(|section, chunk| {
-            match chunk {
-                None => measurer.begin(section.kind),
-                Some(data) => measurer.update(section.kind, data),
-            }
-            visit(section, chunk)
+        let buffer = measurer.buffer();
+        let crc = self.chunks(buffer, |section, data| {
+            let Some((buffer, length)) = data else {
+                measurer.begin(section.kind);
+                return visit(section, None);
+            };
+            visit(section, buffer.get(..length))?;
+            let piece = mem::replace(buffer, measurer.buffer());
+            measurer.take(section.kind, piece, length);
+            Ok(())
         })?;
         Ok(Checked {
             pcrs: measurer.finish(),
@@ -180,9 +186,20 @@ impl<R: Read + Seek> Eif<R> {
         &mut self,
         mut visit: impl FnMut(&Section, Option<&[u8]>) -> Result<(), Error>,
     ) -> Result<Crc, Error> {
+        self.chunks(vec![0; PIECE], |section, data| {
+            visit(section, data.and_then(|(buffer, length)| buffer.get(..length)))
+        })
+    }
+
+    /// Reads all sections, piece by piece, into a buffer of [`PIECE`] bytes; `visit` is given the buffer, which it may
+    /// exchange for another, and how much of it is filled, or `None` when a section begins.
+    fn chunks(
+        &mut self,
+        mut buffer: Vec<u8>,
+        mut visit: impl FnMut(&Section, Option<(&mut Vec<u8>, usize)>) -> Result<(), Error>,
+    ) -> Result<Crc, Error> {
         let mut crc = crc32fast::Hasher::new();
         crc.update(self.header.to_bytes().get(..CRC_OFFSET).unwrap_or_default());
-        let mut buffer = vec![0; CHUNK];
         self.source.seek(SeekFrom::Start(HEADER_SIZE as u64))?;
         for section in &self.sections {
             let mut section_header = [0; SECTION_HEADER_SIZE];
@@ -191,12 +208,12 @@ impl<R: Read + Seek> Eif<R> {
             visit(section, None)?;
             let mut left = section.size;
             while left > 0 {
-                let wanted = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
-                let chunk = buffer.get_mut(..wanted).unwrap_or_default();
+                let length = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+                let chunk = buffer.get_mut(..length).unwrap_or_default();
                 self.source.read_exact(chunk)?;
                 crc.update(chunk);
-                visit(section, Some(chunk))?;
-                left -= wanted as u64;
+                visit(section, Some((&mut buffer, length)))?;
+                left -= length as u64;
             }
         }
         Ok(Crc {

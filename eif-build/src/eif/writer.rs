@@ -1,9 +1,13 @@
 //! Writing in one pass: every byte is measured and summed on its way out.
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::{
+    io::{self, Read, Seek, SeekFrom, Write},
+    mem,
+};
 
 use super::{
     Eif, Error, Measurer, Metadata, Pcrs, Section, SectionKind, Signer,
     header::{CRC_OFFSET, HEADER_SIZE, Header, MAX_SECTIONS},
+    measure::PIECE,
 };
 
 /// Writes an EIF, section by section, in the order in which they are given: kernel, command line, metadata, ramdisks.
@@ -13,6 +17,9 @@ use super::{
 pub struct Writer<W> {
     body: Body<W>,
     measurer: Measurer,
+    /// What gathers until it is worth handing over, and how much of it is filled.
+    piece: Vec<u8>,
+    filled: usize,
 }
 
 /// All but the header, summed on its way out.
@@ -50,13 +57,50 @@ impl<W: Write + Seek> Writer<W> {
             crc: crc32fast::Hasher::new(),
         };
         let measurer = Measurer::new()?;
-        Ok(Self { body, measurer })
+        Ok(Self {
+            body,
+            piece: measurer.buffer(),
+            filled: 0,
+            measurer,
+        })
     }
 
     /// Begins a section of `size` bytes, which are then written to `self`.
     pub fn begin(&mut self, kind: SectionKind, size: u64) -> Result<(), Error> {
+        self.hand_over()?;
         self.body.begin(kind, size)?;
         self.measurer.begin(kind);
+        Ok(())
+    }
+
+    /// Writes all of `input` into the section that began last.
+    pub fn copy_from(&mut self, mut input: impl Read) -> io::Result<()> {
+        loop {
+            match input.read(self.piece.get_mut(self.filled..).unwrap_or_default()) {
+                Ok(0) => return Ok(()),
+                Ok(count) => self.filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            if self.filled == PIECE {
+                self.hand_over()?;
+            }
+        }
+    }
+
+    /// Writes what has gathered, and gives it to be measured.
+    fn hand_over(&mut self) -> io::Result<()> {
+        if self.filled == 0 {
+            return Ok(());
+        }
+        let section = self.body.sections.last();
+        let kind = section
+            .ok_or_else(|| io::Error::other("data before the first section"))?
+            .kind;
+        self.body
+            .emit(self.piece.get(..self.filled).unwrap_or_default())?;
+        let piece = mem::replace(&mut self.piece, self.measurer.buffer());
+        self.measurer.take(kind, piece, mem::take(&mut self.filled));
         Ok(())
     }
 
@@ -73,8 +117,11 @@ impl<W: Write + Seek> Writer<W> {
     }
 
     /// Ends the file: the signature if asked for, then the header with the table and the CRC.
-    pub fn finish(self, signer: Option<&Signer>) -> Result<Finished<W>, Error> {
-        let Self { mut body, measurer } = self;
+    pub fn finish(mut self, signer: Option<&Signer>) -> Result<Finished<W>, Error> {
+        self.hand_over()?;
+        let Self {
+            mut body, measurer, ..
+        } = self;
         let mut pcrs = measurer.finish();
         if let Some(signer) = signer {
             let signature = signer.sign(&pcrs.pcr0)?;
@@ -150,16 +197,21 @@ impl<W: Write + Seek> Body<W> {
 
 impl<W: Write + Seek> Write for Writer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let section = self.body.sections.last();
-        let kind = section
-            .ok_or_else(|| io::Error::other("data before the first section"))?
-            .kind;
-        self.measurer.update(kind, bytes);
-        self.body.emit(bytes)?;
-        Ok(bytes.len())
+        let free = self.piece.get_mut(self.filled..).unwrap_or_default();
+        let count = bytes.len().min(free.len());
+        let (Some(to), Some(from)) = (free.get_mut(..count), bytes.get(..count)) else {
+            return Ok(0);
+        };
+        to.copy_from_slice(from);
+        self.filled += count;
+        if self.filled == PIECE {
+            self.hand_over()?;
+        }
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.hand_over()?;
         self.body.output.flush()
     }
 }
