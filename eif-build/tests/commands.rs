@@ -327,6 +327,16 @@ fn a_full_disk_leaves_nothing() {
         .next()
         .unwrap()
         .replace("bundle   ", "");
+    let noise: Vec<u8> = (0..9000u32)
+        .flat_map(|it| it.wrapping_mul(2_654_435_761).to_be_bytes())
+        .collect();
+    let layer = Layer::new().file("noise", &noise).tar();
+    oci_image(
+        &workshop.path().join("image"),
+        &[(layer, gzip)],
+        r#""Cmd":["/a"]"#,
+    );
+    let image = format!("oci:{}", workshop.path().join("image").display());
     let full = workshop.path().join("full");
     fs::create_dir(&full).unwrap();
     let mounted = Command::new("mount")
@@ -342,9 +352,13 @@ fn a_full_disk_leaves_nothing() {
         format!("sign a.eif {SIGN} --output full/b.eif"),
         "extract a.eif --output full/out".to_owned(),
         format!("bundle export {bundle} --output full/b.tar"),
+        format!("build --image {image} --cache full/cache --output image.eif"),
     ];
     let outputs: Vec<_> = commands.iter().map(|command| workshop.run(command)).collect();
-    let left = fs::read_dir(&full).unwrap().count();
+    let left: Vec<_> = fs::read_dir(&full)
+        .unwrap()
+        .map(|it| it.unwrap().file_name())
+        .collect();
     assert!(Command::new("umount").arg(&full).status().unwrap().success());
     for (command, output) in commands.iter().zip(outputs) {
         let problem = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -354,5 +368,6 @@ fn a_full_disk_leaves_nothing() {
             "{command}: {problem}"
         );
     }
-    assert_eq!(left, 0);
+    assert_eq!(left, ["cache"], "a folder for what the next attempt fetches");
+    assert!(!workshop.path().join("image.eif").exists());
 }

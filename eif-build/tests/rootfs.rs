@@ -266,6 +266,75 @@ fn nonsense_is_refused() {
 }
 
 #[test]
+fn files_of_4_gib_are_refused_before_they_are_read() {
+    for size in [1u64 << 32, (1 << 33) - 1, 1 << 40, u64::MAX] {
+        let mut tar = Layer::new().file("big", b"").tar();
+        let mut header = tar::Header::new_gnu();
+        header.as_mut_bytes().copy_from_slice(&tar[..512]);
+        header.set_size(size);
+        header.set_cksum();
+        tar[..512].copy_from_slice(header.as_bytes());
+        let refused = apply_with(&[(tar, plain)], &Limits::default()).unwrap_err();
+        let found = matches!(
+            refused,
+            Error::Malformed(_)
+                | Error::Entry {
+                    problem: Problem::TooLarge | Problem::Number,
+                    ..
+                }
+        );
+        assert!(found, "{size}: {refused}");
+    }
+}
+
+#[test]
+fn sparse_files_are_refused_however_they_are_marked() {
+    let refused = |records: &[(&str, &[u8])]| {
+        problem(vec![
+            Layer::new()
+                .pax(records.iter().copied())
+                .file("GNUSparseFile.1/x", b"1\n0\n5\nhello"),
+        ])
+    };
+    // GNU tar's formats 0.0, 0.1 and 1.0 of pax, and the old type of its own.
+    assert_eq!(
+        refused(&[("GNU.sparse.size", b"9"), ("GNU.sparse.numblocks", b"1")]),
+        Problem::Type
+    );
+    assert_eq!(refused(&[("GNU.sparse.map", b"0,5")]), Problem::Type);
+    assert_eq!(
+        refused(&[
+            ("GNU.sparse.major", b"1"),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.name", b"x"),
+            ("GNU.sparse.realsize", b"9")
+        ]),
+        Problem::Type
+    );
+    let old = Layer::new().entry("s", EntryType::GNUSparse, 0o644, "", b"hello");
+    assert_eq!(problem(vec![old]), Problem::Type);
+}
+
+#[test]
+fn attributes_on_a_name_that_is_not_utf_8_are_refused() {
+    let layer = |records: &[(&str, &[u8])]| Layer::new().pax(records.iter().copied()).file("x", b"");
+    let name = ("path", &b"n\xff"[..]);
+    assert_eq!(
+        problem(vec![layer(&[name, ("SCHILY.xattr.user.a", b"1")])]),
+        Problem::Xattr
+    );
+    assert!(
+        apply(vec![layer(&[name, ("SCHILY.xattr.trusted.a", b"1")])]).is_ok(),
+        "one that is not kept"
+    );
+    let long = vec![b'v'; 65_537];
+    assert_eq!(
+        problem(vec![layer(&[("SCHILY.xattr.user.a", &long)])]),
+        Problem::Xattr
+    );
+}
+
+#[test]
 fn bombs_are_refused() {
     let limits = Limits {
         total_bytes: 100_000,
@@ -345,6 +414,32 @@ fn another_layer_than_named_is_refused() {
     assert!(run(digest, diff_id).is_ok());
     assert!(matches!(run(other, diff_id), Err(Error::Digest { .. })));
     assert!(matches!(run(digest, other), Err(Error::DiffId { .. })));
+}
+
+#[test]
+fn a_layer_that_is_no_archive_is_told_from_one_that_was_damaged() {
+    let tar = Layer::new().file("a", &[b'x'; 3000]).tar();
+    for pack in [plain as Pack, gzip, zstd] {
+        let whole = pack(&tar);
+        let run = |bytes: &[u8], digest: Digest| {
+            let layer = PackedLayer {
+                bytes,
+                digest: Some(digest),
+                diff_id: Digest::of(&tar),
+            };
+            let tree = Tree::new(Spool::new_in(&std::env::temp_dir()).unwrap());
+            rootfs::apply([Ok(layer)], tree, &Limits::default()).unwrap_err()
+        };
+        let cut = &whole[..whole.len() / 2];
+        let damaged = run(cut, Digest::of(&whole));
+        assert!(
+            matches!(damaged, Error::Digest { .. }),
+            "it is fetched again: {damaged}"
+        );
+        let made_so = run(cut, Digest::of(cut));
+        assert!(matches!(made_so, Error::Malformed(_)), "{made_so}");
+        assert!(eif_build::Error::from(made_so).is_refusal());
+    }
 }
 
 #[test]

@@ -77,9 +77,22 @@ impl Layer<'_> {
             diff_id,
         } = layer;
         let mut packed = BufReader::with_capacity(1 << 17, HashingReader::new(bytes));
+        let unpacked = self.unpack(&mut packed, diff_id);
+        // One that is no archive may have been damaged on its way: then fetching it again will help.
+        if !matches!(unpacked, Ok(()) | Err(Error::Malformed(_))) {
+            return unpacked;
+        }
+        let found = packed.into_inner().finish()?;
+        match digest {
+            Some(expected) if expected != found => Err(Error::Digest { expected, found }),
+            _ => unpacked,
+        }
+    }
+
+    fn unpack(&mut self, packed: impl BufRead, diff_id: Digest) -> Result<(), Error> {
         let left = self.limits.total_bytes - self.used.bytes;
         // One byte more than allowed: when it comes, there are too many.
-        let mut plain = HashingReader::new(decompress(&mut packed)?.take(left + 1));
+        let mut plain = HashingReader::new(decompress(packed)?.take(left + 1));
         let mut counted = Counted {
             inner: &mut plain,
             count: 0,
@@ -91,7 +104,11 @@ impl Layer<'_> {
         if count > left {
             return Err(Error::TooManyBytes(self.limits.total_bytes));
         }
-        drained?;
+        drained.map_err(|error| match error {
+            // What the system did not say, a decoder did.
+            Error::Io(error) if error.raw_os_error().is_none() => Error::Malformed(error.to_string()),
+            other => other,
+        })?;
         self.used.bytes += count;
         let found = plain.finish()?;
         if found != diff_id {
@@ -100,11 +117,7 @@ impl Layer<'_> {
                 found,
             });
         }
-        let found = packed.into_inner().finish()?;
-        match digest {
-            Some(expected) if expected != found => Err(Error::Digest { expected, found }),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     fn entries(&mut self, plain: impl Read) -> Result<(), Error> {

@@ -64,6 +64,9 @@ pub enum Error {
         /// What is wrong.
         problem: Problem,
     },
+    /// A layer is no tar archive, or its compression is broken.
+    #[error("a layer is not a sound archive: {0}")]
+    Malformed(String),
     /// The unpacked layer is not the one that the image's configuration names.
     #[error("a layer unpacks to {found} instead of {expected} (its diff_id); the image is damaged")]
     DiffId {
