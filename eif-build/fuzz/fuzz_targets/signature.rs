@@ -1,0 +1,7 @@
+//! Any bytes, read as a signature section.
+#![no_main]
+#[path = "../bodies.rs"]
+#[allow(dead_code)] // Each target uses one.
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::signature(bytes));
