@@ -10,7 +10,8 @@
 //! | is it the enclave, the moment and the channel that I expect? | [`Genuine::check`] | [`Attested`] |
 //! | was it genuine at its own time? (archives) | [`audit`], [`Verifier::audit`] | [`Genuine<Archived>`](Archived) |
 //!
-//! Only [`Attested`] says something about the code that runs; a genuine document may come from anybody's enclave.
+//! Only [`Attested`] says something about the code that runs, and not where it [`is_debug`](Attested::is_debug), which a policy
+//! must allow; a genuine document may come from anybody's enclave.
 //!
 //! # A verifier for a service
 //!
@@ -38,8 +39,11 @@
 //!     Ok(attested) => println!("release {:?} of ours", attested.release()),
 //!     Err(refusal) => match refusal.kind() {
 //!         Code::Nonce | Code::Stale | Code::FromFuture => println!("ask again"),
-//!         Code::Release | Code::Debug => println!("not an enclave of ours: {refusal}"),
-//!         _ => println!("no genuine document: {}", refusal.code()),
+//!         Code::CertificateExpired | Code::CertificateNotYetValid => println!("ask again"),
+//!         // A PCR of the policy itself, of each of its releases, or a debug mode that it does not allow.
+//!         Code::Pcr | Code::Release | Code::Debug => println!("not an enclave of ours: {refusal}"),
+//!         Code::NoExpectation => println!("the policy is not one: {refusal}"),
+//!         _ => println!("refused: {}", refusal.code()),
 //!     },
 //! }
 //! # let refusal = verifier.verify(document, now).unwrap_err();
@@ -54,7 +58,7 @@
 //!   by hash.
 //! - **Expect an image.** PCR0 measures all of it; PCR1 (kernel) and PCR2 (application) together do; PCR8 names its
 //!   signer. All others can be had with any program. A policy without a PCR is refused, one with PCR4 alone is not.
-//! - **Keep the time.** A wrong clock accepts expired certificates or refuses good ones.
+//! - **Keep the time.** A wrong clock accepts expired certificates or refuses good ones; [`CLOCK_SKEW`] is not for them.
 //!
 //! `examples/verifier.rs` is such a service as a program. The rules, each with its source, and the meaning of each
 //! [`Code`] are in `docs/verification.md`.

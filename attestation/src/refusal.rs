@@ -9,7 +9,7 @@ macro_rules! codes {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code {
-            $($(#[$meaning])+ $name,)+
+            $(#[doc = concat!("`", $text, "`:")] $(#[$meaning])+ $name,)+
         }
 
         impl Code {
@@ -106,9 +106,10 @@ codes! {
     UserData = "user_data",
     /// The public key is absent or another one.
     PublicKey = "public_key",
-    /// The document's timestamp is after the verifier's time.
+    /// The document's timestamp is more than [`CLOCK_SKEW`](crate::CLOCK_SKEW) after the verifier's time. Judged where the
+    /// policy has a [`max_age`](crate::Policy::max_age).
     FromFuture = "from_future",
-    /// The document is older than the policy allows.
+    /// The document is older than the policy's [`max_age`](crate::Policy::max_age).
     Stale = "stale",
 }
 
@@ -118,7 +119,8 @@ impl fmt::Display for Code {
     }
 }
 
-/// The refusal of a document. Its text is safe to print: what came from the document is bounded and escaped.
+/// The refusal of a document. Its text is for one's own log: what came from the document is bounded and escaped, what came
+/// from the policy (nonce, PCRs, of every release) stands in it as well. Tell the caller its [`code`](Self::code) alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {field}: found {found}, expected {expected}")]
 pub struct Refusal {

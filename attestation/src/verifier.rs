@@ -16,7 +16,8 @@ use std::time::{Duration, SystemTime};
 /// PCR4 being the measurement of the instance in `module_id` (unless it is zero or absent).
 ///
 /// # Errors
-/// The [`Refusal`] for the first rule that is broken, from the envelope inwards: see [`Code`].
+/// The [`Refusal`] for the first rule that is broken, from the envelope inwards: see [`Code`]. It proves nothing itself: a
+/// forgery may be [`Code::CertificateExpired`], since times are judged before signatures.
 pub fn verify(document: &[u8], roots: &[Root], now: SystemTime) -> Result<Genuine, Refusal> {
     Means::plain(roots).judge(document, |_| since_epoch(now))
 }
@@ -62,8 +63,9 @@ impl Verifier {
         }
     }
 
-    /// Keeps up to `chains` verified chains, about 250 bytes each. A chain counts only for the very same
-    /// certificates from root to leaf, and only at times at which each of them is valid.
+    /// Keeps up to `chains` verified chains, about 250 bytes each; 0: none. A chain counts only for the very same
+    /// certificates from root to leaf, and only at times at which each of them is valid. The least recently used one makes
+    /// room for a new one: whoever has an enclave can fill it, which costs the others time and no more.
     #[must_use]
     pub fn caching(mut self, chains: usize) -> Self {
         self.cache = (chains > 0).then(|| Cache::new(chains));

@@ -53,8 +53,8 @@ pub struct Expectation {
     pub pcrs: BTreeMap<u8, Vec<Pcr>>,
     /// The releases of which the document must have all registers of one.
     pub releases: Vec<Release>,
-    /// The kinds of root of which the document must stand on one; empty: whatever root the verifier holds.
-    pub trust: Vec<Trust>,
+    /// The kinds of root of which the document must stand on one; `None`: whatever root the verifier holds.
+    pub trust: Option<Vec<Trust>>,
     /// SHA-256 of the roots of which the document must stand on one; empty: whatever root the verifier holds.
     pub roots: Vec<[u8; 32]>,
     /// The nonces of which the document must carry one.

@@ -46,7 +46,7 @@ mod tests {
         let expected = Expectation {
             pcrs: BTreeMap::from([(0, vec![[0xaa; 48], [0xbb; 48]]), (16, vec![[0xbb; 48]])]),
             releases: vec![Release::new("1.4.0").pcr(8, [0xbb; 48])],
-            trust: vec![Trust::AwsNitro],
+            trust: Some(vec![Trust::AwsNitro]),
             roots: vec![[0xcc; 32]],
             nonces: vec![vec![0, 0xff]],
             user_data: Some(Binding::Bytes(vec![1])),

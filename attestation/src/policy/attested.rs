@@ -8,7 +8,8 @@ use crate::refusal::{Code, Refusal};
 use crate::root::Trust;
 use std::time::SystemTime;
 
-/// A genuine document that met a policy. `Attested<Archived>` is another type: it met it at its own time.
+/// A genuine document that met a policy. One that is in debug mode, where the policy allows that ([`Attested::is_debug`]), says
+/// nothing about the image. `Attested<Archived>` is another type: it met it at its own time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attested<C: Clock = Live> {
     genuine: Genuine<C>,
@@ -18,7 +19,8 @@ pub struct Attested<C: Clock = Live> {
 }
 
 impl Genuine<Live> {
-    /// Checks the document against `policy` at the verifier's time `now`.
+    /// Checks the document against `policy` at the verifier's time `now`, the one at which it was verified: certificates are not
+    /// looked at again, only [`Policy::max_age`].
     ///
     /// # Errors
     /// [`Code::NoExpectation`] if the policy, or a release of it, expects no PCR; otherwise the [`Refusal`] for the

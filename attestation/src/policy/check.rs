@@ -41,10 +41,16 @@ impl Policy {
     }
 
     pub(super) fn check_trust(&self, found: Trust) -> Result<(), Refusal> {
-        if self.trust.is_empty() || self.trust.contains(&found) {
+        let Some(accepted) = &self.trust else {
+            return Ok(());
+        };
+        if accepted.contains(&found) {
             return Ok(());
         }
-        let accepted: Vec<_> = self.trust.iter().map(Trust::to_string).collect();
+        let accepted = match &accepted[..] {
+            [] => vec!["a root of no kind: the policy accepts none".to_owned()],
+            kinds => kinds.iter().map(Trust::to_string).collect(),
+        };
         Err(Refusal::new(
             Code::Trust,
             "cabundle[0]",

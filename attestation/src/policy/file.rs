@@ -101,7 +101,7 @@ impl From<File> for Policy {
         Self {
             pcrs: pcr_set(file.pcr),
             releases,
-            trust: file.trust.0,
+            trust: Some(file.trust.0).filter(|kinds| !kinds.is_empty()),
             roots: file.root.0.into_iter().map(|Sha256(sha256)| sha256).collect(),
             nonce: file.nonce.map(|Bytes(bytes)| bytes),
             user_data: file.user_data,

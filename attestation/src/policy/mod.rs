@@ -16,7 +16,9 @@ use crate::root::Trust;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How far a document's timestamp may lie after the verifier's time: two clocks kept by NTP, and no more.
+/// How far a document's timestamp may lie after the verifier's time: 10 s, two clocks kept by NTP, and no more. It counts for
+/// the timestamp, not for certificates: the leaf of an enclave that has just started may begin at the timestamp itself, so a
+/// verifier whose clock is behind sees [`Code::CertificateNotYetValid`](crate::Code::CertificateNotYetValid).
 pub const CLOCK_SKEW: Duration = Duration::from_secs(10);
 
 /// PCR index to the values of which it must have one; never none.
@@ -46,8 +48,8 @@ pub struct Policy {
     pub pcrs: PcrSet,
     /// See [`Policy::release`].
     pub releases: Vec<Release>,
-    /// See [`Policy::trust`]; empty: any root that the verifier holds.
-    pub trust: Vec<Trust>,
+    /// See [`Policy::trust`]; `None`: any root that the verifier holds.
+    pub trust: Option<Vec<Trust>>,
     /// See [`Policy::root`]; empty: any root that the verifier holds.
     pub roots: Vec<[u8; 32]>,
     /// See [`Policy::nonce`].
@@ -112,11 +114,11 @@ impl Policy {
         self
     }
 
-    /// Accepts documents that stand on a root of these kinds and no other. Without this, any root that the verifier
-    /// holds will do.
+    /// Accepts documents that stand on a root of these kinds and no other, whatever an earlier call accepted; of none, none.
+    /// Without this, any root that the verifier holds will do.
     #[must_use]
     pub fn trust(mut self, accepted: impl IntoIterator<Item = Trust>) -> Self {
-        self.trust.extend(accepted);
+        self.trust = Some(accepted.into_iter().collect());
         self
     }
 
@@ -128,21 +130,21 @@ impl Policy {
         self
     }
 
-    /// Expects exactly this nonce. To accept each nonce once only is the caller's part.
+    /// Expects exactly this nonce, in place of an earlier one; an empty one is not an absent one. To accept each nonce once only is the caller's part.
     #[must_use]
     pub fn nonce(mut self, nonce: impl Into<Vec<u8>>) -> Self {
         self.nonce = Some(nonce.into());
         self
     }
 
-    /// Expects this user data: exact bytes, or a [`Binding`] by hash.
+    /// Expects this user data, in place of an earlier one: exact bytes, or a [`Binding`] by hash.
     #[must_use]
     pub fn user_data(mut self, user_data: impl Into<Binding>) -> Self {
         self.user_data = Some(user_data.into());
         self
     }
 
-    /// Expects this public key: exact bytes, or a [`Binding`] by hash.
+    /// Expects this public key, in place of an earlier one: exact bytes, or a [`Binding`] by hash.
     #[must_use]
     pub fn public_key(mut self, public_key: impl Into<Binding>) -> Self {
         self.public_key = Some(public_key.into());

@@ -107,7 +107,7 @@ fn only_the_accepted_kinds_of_root_will_do() {
         let genuine = authority.verify_chain().unwrap();
         genuine.check(&policy.clone().trust(accepted.iter().copied()), at(NOW))
     };
-    check(&authority, &[]).unwrap();
+    assert_eq!(code(check(&authority, &[])), Code::Trust, "no kind is none");
     check(&authority, &[Trust::Custom]).unwrap();
     check(&authority, &[Trust::AwsNitro, Trust::Custom]).unwrap();
     let refusal = check(&authority, &[Trust::AwsNitro, Trust::Development]).unwrap_err();
@@ -118,6 +118,13 @@ fn only_the_accepted_kinds_of_root_will_do() {
         .push(DnType::CommonName, "DEVELOPMENT");
     check(&authority, &[Trust::Development]).unwrap();
     assert_eq!(code(check(&authority, &[Trust::AwsNitro])), Code::Trust);
+    // Said again, it is in place of what was said before.
+    let narrowed = policy
+        .clone()
+        .trust([Trust::Development])
+        .trust([Trust::AwsNitro]);
+    let genuine = authority.verify_chain().unwrap();
+    assert_eq!(code(genuine.check(&narrowed, at(NOW))), Code::Trust);
 }
 
 #[test]
