@@ -371,3 +371,19 @@ fn a_full_disk_leaves_nothing() {
     assert_eq!(left, ["cache"], "a folder for what the next attempt fetches");
     assert!(!workshop.path().join("image.eif").exists());
 }
+
+/// Whoever reads the old file reads it to its end: the new one takes its name, and nothing is written into it.
+#[test]
+fn what_is_written_takes_the_place_of_what_was_there() {
+    let workshop = Workshop::new();
+    workshop.build("a.eif", "");
+    let (written, read) = (
+        workshop.path().join("a.eif"),
+        workshop.path().join("being-read.eif"),
+    );
+    fs::hard_link(&written, &read).unwrap();
+    let before = fs::read(&read).unwrap();
+    workshop.done(&format!("sign a.eif {SIGN}"));
+    assert!(fs::read(&read).unwrap() == before, "written into");
+    assert!(fs::read(&written).unwrap() != before, "not signed");
+}
