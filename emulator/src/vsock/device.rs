@@ -16,6 +16,8 @@ use vmm_sys_util::event::{EventConsumer, EventFlag, EventNotifier, new_event_con
 
 /// The receive and the transmit queue (virtio 1.2, 5.10.2); the event queue is QEMU's own.
 const QUEUES: usize = 2;
+/// The queue of what the guest sends.
+const TRANSMIT: usize = 1;
 /// QEMU's virtio-mmio transport lets the guest have queues of 1,024 entries, whatever the device.
 const QUEUE_SIZE: usize = 1024;
 
@@ -23,8 +25,9 @@ const QUEUE_SIZE: usize = 1024;
 /// of the worker.
 pub(super) const HOST_EVENT: u64 = QUEUES as u64 + 1;
 
-/// The least time between two looks at what the host's sockets have, while they have something all the time. Whoever
-/// writes byte by byte would else be heard every few bytes, and the guest interrupted as often.
+/// The least time between two looks at what one side has, while it has something all the time. Whoever writes byte by
+/// byte would else be heard every few bytes, and the other side disturbed as often: the guest by an interrupt, the host's
+/// program by being woken.
 const BREATH: Duration = Duration::from_micros(50);
 
 type Memory = GuestMemoryAtomic<GuestMemoryMmap>;
@@ -34,7 +37,8 @@ pub(super) struct Device {
     cid: u32,
     memory: Memory,
     switch: Switch,
-    heard: Instant,
+    host_heard: Instant,
+    guest_heard: Instant,
 }
 
 impl Device {
@@ -44,7 +48,8 @@ impl Device {
             cid,
             memory,
             switch,
-            heard: Instant::now(),
+            host_heard: Instant::now(),
+            guest_heard: Instant::now(),
         }
     }
 
@@ -60,12 +65,6 @@ impl Device {
                 return;
             }
         }
-    }
-
-    /// Lets what the host's programs write gather for a moment, if they were heard only just now.
-    fn take_breath(&mut self) {
-        thread::sleep(BREATH.saturating_sub(self.heard.elapsed()));
-        self.heard = Instant::now();
     }
 
     /// Works on one queue. Only while `wants_more` is the guest asked to say when there is more, and it is told only
@@ -100,6 +99,12 @@ impl Device {
         }
         served
     }
+}
+
+/// Lets what one side writes gather for a moment, if it was heard only just now.
+fn take_breath(heard: &mut Instant) {
+    thread::sleep(BREATH.saturating_sub(heard.elapsed()));
+    *heard = Instant::now();
 }
 
 /// What work on a queue came to.
@@ -159,7 +164,7 @@ impl VhostUserBackendMut for Device {
         new_event_consumer_and_notifier(EventFlag::NONBLOCK | EventFlag::CLOEXEC).ok()
     }
 
-    /// A kick of either queue means the same: see what there is. What the host's sockets have is looked for when they
+    /// Whatever happened, both queues are looked at. What the host's sockets have is looked for when they
     /// say so, which they do until it is taken.
     fn handle_event(
         &mut self,
@@ -169,8 +174,10 @@ impl VhostUserBackendMut for Device {
         _thread: usize,
     ) -> io::Result<()> {
         if u64::from(event) == HOST_EVENT {
-            self.take_breath();
+            take_breath(&mut self.host_heard);
             self.switch.poll_host();
+        } else if usize::from(event) == TRANSMIT {
+            take_breath(&mut self.guest_heard);
         }
         if let [receive, transmit, ..] = vrings {
             self.work(receive, transmit);
