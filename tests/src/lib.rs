@@ -3,11 +3,13 @@
 //!
 //! - [`Local`]: a local pipeline in a folder of its own, and rows written into it as any client would write them
 //! - [`Registry`]: an OCI registry, and small images in it ([`Image`])
+//! - [`estate`]: what AWS does between the programs: functions run, streams delivered, instances booted
 //! - [`programs`]: where programs, bundle and scripts stand; [`processes`]: what runs
 // A harness ends the test that it cannot serve.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![forbid(unsafe_code)]
 
+pub mod estate;
 mod http;
 mod image;
 mod local;
