@@ -1,10 +1,12 @@
-"""Operations that Terraform's provider (5.100) calls and moto (5.2) does not know. Each answers with what is so in this
-account, or as AWS answers where there is nothing."""
+"""Operations that Terraform's provider (5.100) calls and moto (5.2) does not know, and where moto answers what AWS would not.
+Each answers with what is so in this account, or as AWS answers where there is nothing."""
 
+import copy
 import json
 import uuid
 
 from moto.budgets.responses import BudgetsResponse
+from moto.s3.models import FakeBucket
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.responses import StepFunctionResponse
@@ -14,8 +16,10 @@ def close():
     StepFunctionResponse.validate_state_machine_definition = validate_state_machine_definition
     StepFunctionsParserBackend.start_execution = named(StepFunctionsParserBackend.start_execution)
     StepFunctionResponse.list_state_machine_versions = lambda _: json.dumps({"stateMachineVersions": []})
+    FakeBucket.get_permission = unconditional(FakeBucket.get_permission)
     BudgetsResponse.describe_subscribers_for_notification = describe_subscribers_for_notification
-    BudgetsResponse.list_tags_for_resource = lambda _: json.dumps({"ResourceTags": []})
+    BudgetsResponse.create_budget = tagged(BudgetsResponse.create_budget)
+    BudgetsResponse.list_tags_for_resource = list_tags_for_budget
 
 
 def validate_state_machine_definition(response):
@@ -30,7 +34,31 @@ def validate_state_machine_definition(response):
 
 
 def describe_subscribers_for_notification(response):
-    return json.dumps({"Subscribers": []})
+    budget = budget_of(response, response._get_param("BudgetName"))
+    asked = response._get_param("Notification")
+    named = ("ComparisonOperator", "NotificationType", "Threshold")
+    found = [n.subscribers for n in budget.notifications if all(n.details[key] == asked[key] for key in named)]
+    return json.dumps({"Subscribers": found[0] if found else []})
+
+
+def tagged(create_budget):
+    """moto drops a budget's tags."""
+
+    def create(response):
+        answer = create_budget(response)
+        budget_of(response, response._get_param("Budget")["BudgetName"]).tags = response._get_param("ResourceTags") or []
+        return answer
+
+    return create
+
+
+def list_tags_for_budget(response):
+    name = response._get_param("ResourceARN").rpartition("/")[2]
+    return json.dumps({"ResourceTags": budget_of(response, name).tags})
+
+
+def budget_of(response, name):
+    return response.backend.budgets[response.current_account][name]
 
 
 def named(start_execution):
@@ -40,3 +68,19 @@ def named(start_execution):
         return start_execution(backend, machine, name or str(uuid.uuid4()), *arguments)
 
     return start
+
+
+def unconditional(get_permission):
+    """moto reads no conditions of a bucket's policy, so that "nothing without TLS" would be nothing at all."""
+
+    def permission(bucket, action, resource):
+        whole = bucket.policy
+        if whole is None:
+            return get_permission(bucket, action, resource)
+        policy = json.loads(whole)
+        policy["Statement"] = [statement for statement in policy["Statement"] if "Condition" not in statement]
+        readable = copy.copy(bucket)
+        readable.policy = json.dumps(policy).encode() if policy["Statement"] else None
+        return get_permission(readable, action, resource)
+
+    return permission

@@ -1,0 +1,19 @@
+output "instance_id" {
+  description = "The instance's id: the row's hostId, and PCR4."
+  value       = aws_instance.this.id
+}
+
+output "address" {
+  description = "Its private address."
+  value       = aws_instance.this.private_ip
+}
+
+output "zone" {
+  description = "The zone that it stands in."
+  value       = aws_instance.this.availability_zone
+}
+
+output "kms_key_arn" {
+  description = "The row's own key; null unless it asked for kms."
+  value       = one(aws_kms_key.this[*].arn)
+}
