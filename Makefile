@@ -25,6 +25,12 @@ test: programs bundle image
 	@scripts/packages.sh $(TEST_PACKAGES)
 	@scripts/test.sh
 
+## make estate   the whole trip on an emulated AWS account, with Terraform: SCENARIOS="no_capacity" for some
+.PHONY: estate
+estate: programs bundle
+	@scripts/packages.sh $(TEST_PACKAGES)
+	@scripts/estate/trip.sh $(SCENARIOS)
+
 ## make bench    the benchmarks, as ratios in one run
 .PHONY: bench
 bench: programs bundle image
@@ -74,6 +80,7 @@ check: setup
 	@scripts/kernel.sh check
 	@cargo fmt --all -- --check
 	@cargo clippy --release --workspace --all-targets -- -D warnings
+	@cargo clippy --release --package end-to-end --test estate -- -D warnings
 	@cargo deny --log-level error check licenses bans sources
 
 .PHONY: setup

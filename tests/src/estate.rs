@@ -2,7 +2,9 @@
 //! state machines, instances, roles) is an emulator's; what is here does the work that the account only describes, with
 //! the real programs:
 //!
-//! - [`Account`]: the emulator's APIs, and all that an account holds ([`Inventory`])
+//! - [`Estate`]: all of it, with Terraform's modules applied
+//! - [`Emulated`]: the account as a process; [`Account`]: its APIs, and all that an account holds ([`Inventory`])
+//! - [`WebApplication`]: who writes rows
 //! - [`LambdaService`]: runs functions: the Runtime API for real `bootstrap` processes, and the Invoke API
 //! - [`Streams`]: carries the tables' streams to functions, as the account's event source mappings say
 //! - [`Schedules`]: invokes what the account's rules say, when they say so
@@ -10,6 +12,8 @@
 //! - [`Metadata`]: an instance's metadata service, version 2 only
 
 mod account;
+mod applied;
+mod emulated;
 mod instances;
 mod inventory;
 mod lambda_service;
@@ -17,11 +21,15 @@ mod metadata;
 mod schedules;
 mod streams;
 mod tasks;
+mod web_application;
 
 pub use account::{Account, CallError};
+pub use applied::{Destroyed, Estate};
+pub use emulated::Emulated;
 pub use instances::{Behaviour, Instances, InstancesOptions};
-pub use inventory::Inventory;
+pub use inventory::{Difference, Inventory};
 pub use lambda_service::{Function, Functions, Invoked, LambdaService, Refusal, ServiceOptions};
 pub use metadata::{InstanceFacts, Metadata};
 pub use schedules::Schedules;
 pub use streams::Streams;
+pub use web_application::WebApplication;

@@ -117,6 +117,15 @@ impl Account {
         read_json(path, send(path, self.request(service, Method::GET, path)).await?)
     }
 
+    /// Posts JSON to a path of a service that speaks REST.
+    pub async fn post_json(&self, service: &str, path: &str, body: &Value) -> Result<Value, CallError> {
+        let request = self.request(service, Method::POST, path);
+        let request = request
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        read_json(path, send(path, request).await?)
+    }
+
     /// Reads XML at a path of a service that speaks REST.
     pub async fn get_xml(&self, service: &str, path: &str) -> Result<Xml, CallError> {
         read_xml(path, send(path, self.request(service, Method::GET, path)).await?)
@@ -126,6 +135,13 @@ impl Account {
     pub async fn put_object(&self, path: &str, content: Vec<u8>) -> Result<(), CallError> {
         let request = self.request("s3", Method::PUT, path).body(content);
         send(path, request).await.map(drop)
+    }
+
+    /// Deletes what is at a path.
+    pub async fn delete(&self, service: &str, path: &str) -> Result<(), CallError> {
+        send(path, self.request(service, Method::DELETE, path))
+            .await
+            .map(drop)
     }
 
     /// Reads an object of S3 at `/bucket/key`.

@@ -1,10 +1,13 @@
 //! Boots what the account says is running. Each instance is a folder of its own for the files of its user data, with a
-//! metadata service of its own, and in it runs the real host daemon with the real configuration. What is not done: the
-//! commands of the user data, which would install the programs on this machine; the daemon is the one that was built.
+//! metadata service of its own; in it runs what its systemd unit names: the host daemon of the package that Terraform
+//! uploaded, with the configuration that Terraform wrote. The user data's commands are not run, as they would install all
+//! that on this machine; [`install`] does what they do.
 //!
 //! An instance that stops keeps its folder, as its disk is kept, and one that terminates loses it.
 
+mod install;
 mod machine;
+mod unit;
 mod user_data;
 
 use super::account::{Account, CallError};
@@ -12,6 +15,7 @@ use super::tasks::{Faults, Task};
 use machine::Machine;
 use roxmltree::Node;
 use std::collections::HashMap;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,8 +28,6 @@ const LOOK: Duration = Duration::from_millis(300);
 pub struct InstancesOptions {
     /// Where each instance has its folder. A short path: sockets are in it.
     pub folder: PathBuf,
-    /// The store of bundles, in place of what the user data's commands fetch.
-    pub bundles: PathBuf,
     /// The development CA, in place of the root in Nitro's hardware.
     pub development_ca: PathBuf,
 }
@@ -54,7 +56,8 @@ struct Shared {
     account: Account,
     options: InstancesOptions,
     behaviour: Mutex<Behaviour>,
-    machines: tokio::sync::Mutex<HashMap<String, Machine>>,
+    /// None: their owner has ended, and nothing boots any more.
+    machines: tokio::sync::Mutex<Option<HashMap<String, Machine>>>,
     faults: Faults,
 }
 
@@ -76,7 +79,7 @@ impl Instances {
             account,
             options,
             behaviour: Mutex::default(),
-            machines: Default::default(),
+            machines: Some(HashMap::new()).into(),
             faults: Faults::default(),
         });
         let task = Task::start(shared.clone().follow());
@@ -91,26 +94,30 @@ impl Instances {
     /// Ends a running instance's daemon as a crash does; it is started again, as its unit says.
     pub async fn kill_daemon(&self, id: &str) {
         let mut machines = self.shared.machines.lock().await;
-        machines
-            .get_mut(id)
-            .expect("a running instance")
-            .kill_daemon()
-            .await;
+        let machine = machines.as_mut().and_then(|machines| machines.get_mut(id));
+        machine.expect("a running instance").kill_daemon();
     }
 
     /// The folder of an instance; none: it is not there, or silent.
     pub async fn root_of(&self, id: &str) -> Option<PathBuf> {
         let machines = self.shared.machines.lock().await;
-        machines.get(id).map(|machine| machine.root().to_owned())
+        Some(machines.as_ref()?.get(id)?.root().to_owned())
     }
 
-    /// What each daemon wrote, for a test that fails.
+    /// What each daemon wrote, those of terminated instances too, for a test that fails.
     pub async fn logs(&self) -> String {
         let machines = self.shared.machines.lock().await;
-        machines
-            .iter()
-            .map(|(id, machine)| format!("{id}:\n{}\n", machine.log()))
-            .collect()
+        let running = machines.iter().flatten();
+        let running = running.map(|(id, machine)| format!("{id}:\n{}\n", machine.log()));
+        let entries = fs::read_dir(&self.shared.options.folder)
+            .into_iter()
+            .flatten()
+            .flatten();
+        let gone = entries.filter(|entry| entry.path().is_file()).map(|entry| {
+            let log = fs::read_to_string(entry.path()).unwrap_or_default();
+            format!("{}:\n{log}\n", entry.file_name().to_string_lossy())
+        });
+        gone.chain(running).collect()
     }
 
     /// What could not be done as the account says.
@@ -147,6 +154,7 @@ impl Shared {
     /// Boots, starts again, halts and removes, as the account says now.
     async fn bring_to(&self, listed: &[Listed]) {
         let mut machines = self.machines.lock().await;
+        let Some(machines) = machines.as_mut() else { return };
         for instance in listed {
             match (instance.state.as_str(), machines.get_mut(&instance.id)) {
                 ("running", Some(machine)) => machine.keep_running(),
@@ -167,6 +175,7 @@ impl Shared {
         for id in gone {
             if let Some(mut machine) = machines.remove(&id) {
                 machine.halt().await;
+                machine.discard();
             }
         }
     }
@@ -243,7 +252,8 @@ impl Drop for Instances {
         let begun = std::time::Instant::now();
         while begun.elapsed() < Duration::from_secs(30) {
             if let Ok(mut machines) = self.shared.machines.try_lock() {
-                machines.drain().for_each(|(_, mut machine)| machine.end());
+                // Each ends with its daemon and its enclaves.
+                drop(machines.take());
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -1,13 +1,13 @@
 //! One instance that runs: its folder, its metadata service, its daemon.
 
+use super::install::install;
+use super::unit::Unit;
 use super::user_data::{UserData, rerooted};
 use super::{InstancesOptions, Listed};
 use crate::estate::account::Account;
 use crate::estate::metadata::{InstanceFacts, Metadata};
-use crate::programs::program;
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -16,14 +16,12 @@ use std::time::{Duration, Instant};
 const CONFIGURATION: &str = "/etc/treza/host.toml";
 /// How long a daemon may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(20);
-/// Until a daemon that ended by itself is started again: the unit's `RestartSec`.
-const RESTART: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Machine {
     root: PathBuf,
     state_dir: PathBuf,
-    configuration: PathBuf,
+    unit: Unit,
     endpoint: String,
     metadata: Metadata,
     daemon: Option<Child>,
@@ -31,7 +29,7 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Writes the user data's files and starts the daemon.
+    /// Writes the user data's files, installs what they name, and starts the daemon.
     pub(super) async fn boot(
         account: &Account,
         options: &InstancesOptions,
@@ -43,8 +41,8 @@ impl Machine {
         let root = options.folder.join(&instance.id);
         fs::create_dir_all(&root).map_err(|error| format!("{}: {error}", root.display()))?;
         UserData::read(&user_data)?.write_files(&root)?;
-        let configuration = rerooted(&root, Path::new(CONFIGURATION))?;
-        let settings = reroot_settings(&root, &configuration)?;
+        install(account, &root).await?;
+        let settings = reroot_settings(&root, &rerooted(&root, Path::new(CONFIGURATION))?)?;
         let path = |name: &str| {
             settings
                 .get(name)
@@ -52,8 +50,6 @@ impl Machine {
                 .map(PathBuf::from)
         };
         let state_dir = path("state_dir").ok_or("host.toml has no state_dir")?;
-        let bundles = path("bundles").ok_or("host.toml has no bundles")?;
-        provide(&bundles, &options.bundles).map_err(|error| format!("{}: {error}", bundles.display()))?;
         let ca = path("development_ca").unwrap_or_else(|| state_dir.join("ca"));
         copy_folder(authority, &ca).map_err(|error| format!("{}: {error}", ca.display()))?;
         let metadata = Metadata::serve(InstanceFacts {
@@ -67,9 +63,9 @@ impl Machine {
         })
         .await;
         let mut machine = Self {
+            unit: Unit::read(&root)?,
             root,
             state_dir,
-            configuration,
             endpoint: account.endpoint().to_owned(),
             metadata,
             daemon: None,
@@ -84,16 +80,23 @@ impl Machine {
     }
 
     pub(super) fn log(&self) -> String {
-        fs::read_to_string(self.log_file()).unwrap_or_default()
+        fs::read_to_string(&self.unit.log).unwrap_or_default()
     }
 
-    /// Starts the daemon where none runs: after a stop, or when it ended by itself.
+    /// Starts the daemon where none runs: after a stop, or when it ended by itself, as its unit says.
     pub(super) fn keep_running(&mut self) {
-        let runs = self
-            .daemon
-            .as_mut()
-            .is_some_and(|daemon| matches!(daemon.try_wait(), Ok(None)));
-        if !runs && (self.daemon.is_none() || self.started.elapsed() > RESTART) {
+        let due = match &mut self.daemon {
+            None => true,
+            Some(daemon) => {
+                let ended = !matches!(daemon.try_wait(), Ok(None));
+                ended
+                    && self
+                        .unit
+                        .restart
+                        .is_some_and(|wait| self.started.elapsed() > wait)
+            }
+        };
+        if due {
             self.start();
         }
     }
@@ -109,17 +112,21 @@ impl Machine {
         self.end_now();
     }
 
+    /// Its disk is deleted, once it is halted; what its daemon wrote stays beside it.
+    pub(super) fn discard(self) {
+        let log = self.root.with_extension("log");
+        let kept = fs::rename(&self.unit.log, log).and_then(|()| fs::remove_dir_all(&self.root));
+        if let Err(error) = kept {
+            eprintln!("estate: {}: {error}", self.root.display());
+        }
+    }
+
     /// The daemon dies.
-    pub(super) async fn kill_daemon(&mut self) {
+    pub(super) fn kill_daemon(&mut self) {
         if let Some(daemon) = &mut self.daemon {
             let _ = daemon.kill();
             let _ = daemon.wait();
         }
-    }
-
-    /// The same as [`Self::halt`], for an owner that ends.
-    pub(super) fn end(&mut self) {
-        self.end_now();
     }
 
     fn end_now(&mut self) {
@@ -129,7 +136,7 @@ impl Machine {
         // An ended one is not killed.
         let _ = daemon.kill();
         let _ = daemon.wait();
-        let mut stop = program("treza-host");
+        let mut stop = Command::new(&self.unit.program);
         stop.args(["stop", "--all", "--grace", "0", "--state-dir"])
             .arg(&self.state_dir);
         let stopped = stop.output();
@@ -139,34 +146,32 @@ impl Machine {
     }
 
     fn start(&mut self) {
+        fs::create_dir_all(self.unit.log.parent().unwrap_or(&self.root)).unwrap();
         let log = File::options()
             .create(true)
             .append(true)
-            .open(self.log_file())
+            .open(&self.unit.log)
             .unwrap();
-        let daemon = program("treza-host")
+        let daemon = Command::new(&self.unit.program)
+            .args(&self.unit.words)
             .env_clear()
             .env(
                 "PATH",
                 "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             )
-            .env("RUST_LOG", "info")
             // Credentials come from the metadata service, as on a real instance.
             .env("AWS_ENDPOINT_URL", &self.endpoint)
             .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", self.metadata.endpoint())
-            .args(["daemon", "--config"])
-            .arg(&self.configuration)
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn();
         self.started = Instant::now();
-        self.daemon = Some(daemon.unwrap());
-    }
-
-    fn log_file(&self) -> PathBuf {
-        self.root.join("daemon.log")
+        match daemon {
+            Ok(daemon) => self.daemon = Some(daemon),
+            Err(error) => eprintln!("estate: {}: {error}", self.unit.program.display()),
+        }
     }
 }
 
@@ -200,15 +205,6 @@ fn reroot(root: &Path, value: &mut toml::Value) -> Result<(), String> {
         toml::Value::Table(table) => table.iter_mut().try_for_each(|(_, value)| reroot(root, value)),
         _ => Ok(()),
     }
-}
-
-/// Makes `at` lead to `what`.
-fn provide(at: &Path, what: &Path) -> std::io::Result<()> {
-    if at.exists() {
-        return Ok(());
-    }
-    fs::create_dir_all(at.parent().unwrap_or(at))?;
-    symlink(fs::canonicalize(what)?, at)
 }
 
 fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {

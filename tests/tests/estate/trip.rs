@@ -1,0 +1,166 @@
+//! What every scenario stands on: the estate, the web application as its client, a registry with an image.
+
+use end_to_end::estate::{Behaviour, Estate, Inventory, WebApplication};
+use end_to_end::{Image, Registry};
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+/// How long anything may take: this is to end a scenario that hangs, and measures nothing.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long what is on its way down may take to be gone.
+const CLEANING: Duration = Duration::from_secs(60);
+
+pub(crate) struct Trip {
+    pub(crate) estate: Estate,
+    pub(crate) web: WebApplication,
+    pub(crate) image: String,
+    before: Inventory,
+    _registry: Registry,
+}
+
+impl Trip {
+    pub(crate) async fn begin() -> Self {
+        let registry = Registry::start();
+        let image = registry.push("served", &Image::of_application(&["serve", "8080"]));
+        let estate = Estate::up().await;
+        let before = inventory(&estate).await;
+        Self {
+            web: WebApplication::new(estate.account().clone(), Estate::PREFIX),
+            estate,
+            image,
+            before,
+            _registry: registry,
+        }
+    }
+
+    /// A row in the web application's shape, every field as the application writes it.
+    pub(crate) fn row(&self, id: &str) -> Value {
+        json!({
+            "id": id, "name": "A name", "description": "A description", "status": "PENDING_DEPLOY",
+            "region": "us-west-2", "walletAddress": "0x00000000000000000000000000000000000000ff",
+            "createdAt": "2025-01-01T12:00:00.000Z", "updatedAt": "2025-01-01T12:00:00.000Z",
+            "providerId": "aws-nitro",
+            "providerConfig": {
+                "dockerImage": self.image, "cpuCount": "2", "memoryMiB": "1024", "instanceType": "m6i.xlarge",
+                "enableDebug": false, "environmentVariables": "{\"GREETING\":\"hello\"}",
+                "workloadType": "service", "healthCheckPath": "/health", "healthCheckInterval": 30,
+                "awsServices": ["kms"], "exposePorts": ["8080"],
+            },
+            "githubConnection": {"isConnected": false, "username": "someone"},
+        })
+    }
+
+    /// Waits until the row has this status. FAILED ends the wait for any other.
+    pub(crate) async fn until_status(&self, id: &str, status: &str) -> Value {
+        let is = |row: &Value| row["status"] == status || row["status"] == "FAILED";
+        let row = self
+            .web
+            .until(id, PATIENCE, is)
+            .await
+            .unwrap_or_else(|row| panic!("still {row:#}"));
+        assert_eq!(row["status"], status, "{row:#}");
+        row
+    }
+
+    /// Waits until the row is FAILED, and answers why.
+    pub(crate) async fn reason_of_failure(&self, id: &str) -> String {
+        let is = |row: &Value| {
+            ["FAILED", "DEPLOYED"]
+                .iter()
+                .any(|status| row["status"] == *status)
+        };
+        let row = self
+            .web
+            .until(id, PATIENCE, is)
+            .await
+            .unwrap_or_else(|row| panic!("still {row:#}"));
+        assert_eq!(row["status"], "FAILED", "{row:#}");
+        row["statusReason"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Deploys a row, and answers it.
+    pub(crate) async fn deploy(&self, id: &str) -> Value {
+        self.web.put(&self.row(id)).await;
+        self.until_status(id, "DEPLOYED").await
+    }
+
+    /// Destroys a row.
+    pub(crate) async fn destroy(&self, id: &str) {
+        self.web.ask(id, "PENDING_DESTROY").await;
+        self.until_status(id, "DESTROYED").await;
+    }
+
+    /// What came into the account since the estate was built.
+    pub(crate) async fn new_things(&self) -> Vec<String> {
+        self.before.until(&inventory(&self.estate).await).new
+    }
+
+    /// The account is as it was when the estate was built, no turn goes on, and the equipment did what it was told.
+    pub(crate) async fn nothing_is_left(&self) {
+        let begun = Instant::now();
+        loop {
+            let difference = self.before.until(&inventory(&self.estate).await);
+            let running = self.running().await;
+            if difference.is_none() && running.is_empty() {
+                break;
+            }
+            assert!(
+                begun.elapsed() < CLEANING,
+                "left: {difference:#?}, running: {running:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        assert_eq!(self.estate.faults(), [] as [&str; 0]);
+    }
+
+    /// The names of executions that go on.
+    async fn running(&self) -> Vec<String> {
+        let mut running = Vec::new();
+        for machine in ["deploy", "cleanup", "pause"] {
+            let all = self.web.executions(machine).await;
+            running.extend(
+                all.into_iter()
+                    .filter(|(_, status)| status == "RUNNING")
+                    .map(|(name, _)| name),
+            );
+        }
+        running
+    }
+
+    /// After a scenario that failed: nothing of what it set up is to trouble the next one.
+    pub(crate) async fn reset(&self) {
+        self.estate.instances().behave(Behaviour::Boots);
+        self.estate.emulated().accept().await.unwrap();
+    }
+
+    pub(crate) async fn logs(&self) -> String {
+        self.estate.logs().await
+    }
+
+    /// Terraform takes all down: an account with nothing in it.
+    pub(crate) async fn end(self) {
+        let destroyed = self.estate.destroy();
+        let left = Inventory::of(destroyed.account(), &[]).await.unwrap();
+        for kind in [
+            "instance",
+            "role",
+            "function",
+            "table",
+            "bucket",
+            "queue",
+            "topic",
+            "state-machine",
+            "log-group",
+            "key",
+        ] {
+            assert_eq!(left.of_kind(kind), [] as [&str; 0], "all that is left:\n{left}");
+        }
+    }
+}
+
+async fn inventory(estate: &Estate) -> Inventory {
+    let tables = [estate.table("turns"), estate.table("reports")];
+    Inventory::of(estate.account(), &[&tables[0], &tables[1]])
+        .await
+        .unwrap()
+}
