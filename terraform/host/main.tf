@@ -72,8 +72,9 @@ resource "aws_instance" "this" {
   }
 
   lifecycle {
-    # A host is what it was when it was made: a newer image or package is for new hosts.
-    ignore_changes = [ami, user_data]
+    # A host is what it was when it was made: a newer image or package is for new hosts, and so is another size of the disk,
+    # which cannot shrink.
+    ignore_changes = [ami, user_data, root_block_device[0].volume_size]
     precondition {
       condition     = var.zone_index < length(var.subnet_ids)
       error_message = "zone_index must be one of subnet_ids."

@@ -8,6 +8,11 @@ output "address" {
   value       = aws_instance.this.private_ip
 }
 
+output "zone_index" {
+  description = "Which of subnet_ids it stands in: the runner leaves a host where it is."
+  value       = index(var.subnet_ids, aws_instance.this.subnet_id)
+}
+
 output "zone" {
   description = "The zone that it stands in."
   value       = aws_instance.this.availability_zone

@@ -16,11 +16,25 @@ locals {
     Resource = local.base.rows.arn
   }
   turns = {
-    # The pipeline's notes on a turn: read, written, taken away at its end.
+    # store::Turns: begin, measured, get.
     Sid      = "Turns"
     Effect   = "Allow"
-    Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+    Action   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
     Resource = local.base.turns.arn
+  }
+  read_turns = {
+    # store::Turns::get.
+    Sid      = "ReadTurns"
+    Effect   = "Allow"
+    Action   = "dynamodb:GetItem"
+    Resource = local.base.turns.arn
+  }
+  get_report = {
+    # store::Reports::get: whether the host has said already that it stopped.
+    Sid      = "GetReport"
+    Effect   = "Allow"
+    Action   = "dynamodb:GetItem"
+    Resource = local.base.reports.arn
   }
   notify = {
     # A row that was FAILED is told of: sns publish.
@@ -119,43 +133,43 @@ locals {
       description = "Assigns the row to its host, with what evidence will be held against."
       timeout     = 30
       memory      = 256
-      statements  = [local.get_row, local.update_row, local.turns]
+      statements  = [local.get_row, local.update_row, local.read_turns]
     }
     outcome = {
       description = "Whether a turn has come to its end."
       timeout     = 30
       memory      = 256
-      statements  = [local.get_row, local.turns]
+      statements  = [local.get_row]
     }
     finish = {
       description = "Pauses and ends."
       timeout     = 30
       memory      = 256
-      statements  = [local.get_row, local.update_row, local.turns]
+      statements  = [local.get_row, local.update_row, local.turns, local.get_report, local.notify]
     }
     request = {
       description = "A cleanup that was started directly becomes a request in the row."
       timeout     = 30
       memory      = 256
-      statements  = [local.get_row, local.update_row]
+      statements  = [local.update_row]
     }
     verify-report = {
       description = "A record of the reports' stream: verifies the evidence and copies it into the row."
       timeout     = 60
       memory      = 512
-      statements  = [local.get_row, local.update_row, local.turns, local.notify, local.read_stream["reports"], local.list_streams, local.send_failed["reports"]]
+      statements  = [local.get_row, local.update_row, local.notify, local.read_stream["reports"], local.list_streams, local.send_failed["reports"]]
     }
     fail = {
       description = "Writes why a row FAILED, and tells of it."
       timeout     = 30
       memory      = 256
-      statements  = [local.get_row, local.update_row, local.turns, local.notify]
+      statements  = [local.get_row, local.update_row, local.read_turns, local.notify]
     }
     monitor = {
       description = "Each minute: new challenges, stale evidence, rows that are stuck."
       timeout     = 55
       memory      = 512
-      statements = [local.get_row, local.update_row, local.turns, local.notify, local.send_failed["monitor"], {
+      statements = [local.get_row, local.update_row, local.notify, local.send_failed["monitor"], {
         # store::Rows::ids_by_status: Query of the index. Never a scan.
         Sid      = "QueryStatus"
         Effect   = "Allow"

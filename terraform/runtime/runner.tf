@@ -26,7 +26,8 @@ module "runner" {
   environment    = var.environment
   image          = var.runner_image
   repository_arn = local.base.runner_repository_arn
-  architecture   = var.architecture
+  # Terraform and its provider are in the image: those of this architecture (scripts/runner-image.sh).
+  architecture = "x86_64"
   container_environment = merge(local.environment_of_all, {
     TREZA_STATE_BUCKET   = local.base.state_bucket
     TREZA_STATE_KMS_KEY  = local.base.state_kms_key_arn

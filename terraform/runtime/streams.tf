@@ -2,12 +2,13 @@
 
 locals {
   # Of a row's changes only those are told that may ask for something: what the pipeline itself writes is filtered out, so
-  # that it does not wake itself. A row without a status, or with one that is no string, is told of too.
+  # that it does not wake itself; but for FAILED, since a row that was DEPLOYED then gives its host back. A row without a
+  # status, or with one that is no string, is told of too.
   row_filters = [
     {
       eventName = ["INSERT", "MODIFY"]
       dynamodb = { NewImage = { status = { S = [
-        { anything-but = ["DEPLOYING", "DEPLOYED", "DESTROYING", "DESTROYED", "FAILED", "PAUSED"] }
+        { anything-but = ["DEPLOYING", "DEPLOYED", "DESTROYING", "DESTROYED", "PAUSED"] }
       ] } } }
     },
     {

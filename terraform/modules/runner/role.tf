@@ -188,7 +188,7 @@ locals {
       # A run reads the pipeline's notes on its turn (GetItem) and leaves what came of it (UpdateItem, PutItem).
       Sid      = "Turn"
       Effect   = "Allow"
-      Action   = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PutItem"]
+      Action   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
       Resource = var.turns_table_arn
     },
     {
