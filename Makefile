@@ -59,6 +59,11 @@ agent: setup
 	@echo "==> building the agent ($(TARGET))"
 	@scripts/agent.sh --bin treza-agent
 
+## make package  what a host is installed from, in target/package
+.PHONY: package
+package: programs
+	@scripts/package.sh target/package
+
 ## make kernel   the enclave's kernel
 .PHONY: kernel
 kernel:

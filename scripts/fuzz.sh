@@ -51,7 +51,7 @@ fi
 
 seconds=${1:-60}
 mapfile -t chosen < <(targets "${@:2}")
-[ ${#chosen[@]} != 0 ] || { echo "fuzz.sh: no such target: ${*:2}; there are:" $(targets) >&2; exit 1; }
+[ ${#chosen[@]} != 0 ] || { echo "fuzz.sh: no such target: ${*:2}; there are: $(targets | paste -sd ' ')" >&2; exit 1; }
 mkdir -p target/fuzz
 table=() found=0
 for target in "${chosen[@]}"; do

@@ -23,6 +23,9 @@ if ! target/venv/bin/python -c 'import cbor2, cryptography, moto.server' 2>/dev/
     target/venv/bin/pip install --quiet --disable-pip-version-check 'moto[server]' cbor2 cryptography
 fi
 
+echo "==> the host's package"
+scripts/package.sh check
+
 echo "==> the example program that uses /dev/nsm"
 scripts/agent.sh --example nsm-probe
 
