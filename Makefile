@@ -88,6 +88,11 @@ check: setup
 	@cargo clippy --release --package end-to-end --test estate -- -D warnings
 	@cargo deny --log-level error check licenses bans sources
 
+## make workflows-check  the workflows of GitHub Actions, and every shell script: ONLINE=yes asks GitHub too
+.PHONY: workflows-check
+workflows-check:
+	@scripts/workflows.sh $(if $(ONLINE),online)
+
 .PHONY: setup
 setup:
 	@scripts/packages.sh $(BUILD_PACKAGES) $(RUN_PACKAGES)
