@@ -24,7 +24,7 @@ mod tasks;
 mod web_application;
 
 pub use account::{Account, CallError};
-pub use applied::{Destroyed, Estate};
+pub use applied::Estate;
 pub use emulated::Emulated;
 pub use instances::{Behaviour, Instances, InstancesOptions};
 pub use inventory::{Difference, Inventory};

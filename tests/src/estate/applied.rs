@@ -2,8 +2,8 @@
 //! were built, and what AWS does between them.
 
 use super::{
-    Account, Emulated, Functions, Instances, InstancesOptions, LambdaService, Schedules, ServiceOptions,
-    Streams,
+    Account, Difference, Emulated, Functions, Instances, InstancesOptions, Inventory, LambdaService,
+    Schedules, ServiceOptions, Streams,
 };
 use crate::programs::{Answer, bundles, program, programs, run, target, top};
 use nsm::development::Authority;
@@ -29,6 +29,8 @@ pub struct Estate {
     schedules: Schedules,
     lambda: LambdaService,
     emulated: Emulated,
+    /// What the account held before anything was made in it.
+    empty: Inventory,
     folder: TempDir,
 }
 
@@ -55,6 +57,7 @@ impl Estate {
         let lambda = LambdaService::start(Functions::Applied(account.clone()), options).await;
         let fargate = runner_image(&at("runner"));
         let emulated = Emulated::start(&at("account"), port, &lambda.endpoint(), Some(&fargate));
+        let empty = Inventory::of(&account, &[]).await.unwrap();
         let variables = artifacts(&at("artifacts"), authority.certificate_pem());
         fs::write(at("account/runtime.json"), variables.to_string()).unwrap();
         for step in ["base", "runtime"] {
@@ -72,29 +75,20 @@ impl Estate {
             schedules: Schedules::start(account, lambda.invoker(), FASTER),
             lambda,
             emulated,
+            empty,
             folder,
         }
     }
 
-    /// Takes runtime and base down with Terraform, and answers the account, for a look at what is left.
-    pub fn destroy(self) -> Destroyed {
-        let Self {
-            instances,
-            streams,
-            schedules,
-            lambda,
-            emulated,
-            folder,
-        } = self;
-        drop((instances, streams, schedules));
+    /// Takes runtime and base down with Terraform, and answers how the account differs from an empty one.
+    pub async fn destroy(self) -> Difference {
+        // Nothing is to be started while its function goes.
+        drop((self.instances, self.streams, self.schedules));
         for step in ["no-runtime", "no-base"] {
-            timed(step, || apply(step, emulated.folder()));
+            timed(step, || apply(step, self.emulated.folder()));
         }
-        drop(lambda);
-        Destroyed {
-            emulated,
-            _folder: folder,
-        }
+        let left = Inventory::of(self.emulated.account(), &[]).await.unwrap();
+        self.empty.until(&left)
     }
 
     /// The account's APIs.
@@ -162,20 +156,6 @@ impl Estate {
     }
 }
 
-/// What is left of an estate that Terraform took down.
-#[derive(Debug)]
-pub struct Destroyed {
-    emulated: Emulated,
-    _folder: TempDir,
-}
-
-impl Destroyed {
-    /// The account's APIs.
-    pub fn account(&self) -> &Account {
-        self.emulated.account()
-    }
-}
-
 /// The package's `bootstrap`: static where that was built, else as all programs.
 fn lambda_program() -> PathBuf {
     let made = std::env::var_os("TREZA_LAMBDA").map(PathBuf::from);
@@ -212,16 +192,8 @@ fn artifacts(folder: &Path, trust_root: &str) -> Value {
         at("bootstrap"),
     ];
     run(python.to_str().unwrap(), zip);
-    let (package, from) = (at("host.tar.gz"), programs());
-    let words = [
-        "-czf",
-        package.to_str().unwrap(),
-        "-C",
-        from.to_str().unwrap(),
-        "treza-host",
-        "treza-eif",
-    ];
-    run("tar", words);
+    let mut package = Command::new(top().join("scripts/package.sh"));
+    Answer::of(package.arg(at("package")).env("PROGRAMS", programs())).good();
     let digest = default_bundle();
     let bundle = at("bundle.tar");
     let mut export = program("treza-eif");
@@ -232,12 +204,21 @@ fn artifacts(folder: &Path, trust_root: &str) -> Value {
         .arg(bundles());
     Answer::of(&mut export).good();
     json!({
-        "lambda_zip": at("functions.zip"), "host_package": package, "architecture": "x86_64",
+        "lambda_zip": at("functions.zip"), "host_package": only_package(&at("package")), "architecture": "x86_64",
         "bundles": [{"digest": digest, "file": bundle}],
         "runner_image": format!("123456789012.dkr.ecr.us-west-2.amazonaws.com/treza-dev-runner@{digest}"),
         "driver": "emulator", "trust_roots": [trust_root], "ami_id": "ami-12c6146b",
         "evidence_wait": {"seconds": 1, "looks": 120}, "stop_wait": {"seconds": 1, "looks": 60},
     })
+}
+
+/// The package in a folder that has one, beside its checksum.
+fn only_package(folder: &Path) -> PathBuf {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.extension().is_some_and(|is| is == "gz"))
+        .last()
+        .expect("a package")
 }
 
 /// The digest of the store's default bundle.
@@ -248,7 +229,10 @@ fn default_bundle() -> String {
 
 fn apply(step: &str, account: &Path) {
     let script = top().join("scripts/estate/apply.sh");
-    Answer::of(Command::new(script).arg(step).arg(account)).good();
+    let answer = Answer::of(Command::new(script).arg(step).arg(account));
+    let log = fs::read_to_string(account.join("account.log")).unwrap_or_default();
+    let (said, log) = (tail(&answer.text(), 30), tail(&log, 30));
+    assert_eq!(answer.code, 0, "{step}: {said}\nthe account:\n{log}");
 }
 
 fn timed(what: &str, work: impl FnOnce()) {

@@ -1,6 +1,7 @@
 //! All that an account holds, by kind and name, so that a test can say what a deployment left behind.
 
 use super::account::{Account, CallError, Xml};
+use roxmltree::Node;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -88,22 +89,17 @@ impl Seen<'_> {
 
     async fn instances(&mut self) -> Result<(), CallError> {
         let xml = self.account.query("ec2", EC2, "DescribeInstances", &[]).await?;
-        let ids = xml.with(|root| {
-            root.descendants()
-                .filter(|node| node.tag_name().name() == "instanceId")
-                .filter_map(|node| Some((node.text()?, node.parent()?)))
-                .filter(|(_, instance)| {
-                    let state = instance
-                        .children()
-                        .find(|node| node.tag_name().name() == "instanceState");
-                    let name = state
-                        .and_then(|state| state.children().find(|node| node.tag_name().name() == "name"));
-                    name.and_then(|name| name.text()) != Some("terminated")
+        let sets = |root: Node<'_, '_>| {
+            of_name(root, "instancesSet")
+                .flat_map(|set| set.children())
+                .filter_map(|item| {
+                    let state = child(item, "instanceState").and_then(|state| child(state, "name"))?;
+                    let id = child(item, "instanceId")?.text()?;
+                    (state.text() != Some("terminated")).then(|| id.to_owned())
                 })
-                .map(|(id, _)| id.to_owned())
                 .collect::<Vec<_>>()
-        });
-        self.add("instance", ids);
+        };
+        self.add("instance", xml.with(sets));
         Ok(())
     }
 
@@ -124,12 +120,25 @@ impl Seen<'_> {
             ("launch-template", "DescribeLaunchTemplates", "launchTemplateId"),
             ("vpc", "DescribeVpcs", "vpcId"),
             ("subnet", "DescribeSubnets", "subnetId"),
-            ("endpoint", "DescribeVpcEndpoints", "vpcEndpointId"),
-            ("nat-gateway", "DescribeNatGateways", "natGatewayId"),
             ("address", "DescribeAddresses", "allocationId"),
         ] {
             let xml = self.account.query("ec2", EC2, action, &[]).await?;
             self.add(kind, xml.texts(name));
+        }
+        for (kind, action, name) in [
+            ("endpoint", "DescribeVpcEndpoints", "vpcEndpointId"),
+            ("nat-gateway", "DescribeNatGateways", "natGatewayId"),
+        ] {
+            let xml = self.account.query("ec2", EC2, action, &[]).await?;
+            let there = |root: Node<'_, '_>| {
+                of_name(root, name)
+                    .filter_map(|id| {
+                        let state = child(id.parent()?, "state")?;
+                        (state.text() != Some("deleted")).then(|| id.text().map(str::to_owned))?
+                    })
+                    .collect::<Vec<_>>()
+            };
+            self.add(kind, xml.with(there));
         }
         Ok(())
     }
@@ -182,7 +191,9 @@ impl Seen<'_> {
         let mut kept = Vec::new();
         for key in strings(&keys["Keys"], "KeyId") {
             let described = kms("DescribeKey", json!({ "KeyId": key })).await?;
-            if described["KeyMetadata"]["KeyState"] != "PendingDeletion" {
+            let key_is = &described["KeyMetadata"];
+            // AWS's own keys come with the first use of a service; the emulator names them so.
+            if key_is["KeyState"] != "PendingDeletion" && key_is["Description"] != "Default key" {
                 kept.push(key);
             }
         }
@@ -238,13 +249,6 @@ impl Seen<'_> {
                 "name",
             ),
             (
-                "cluster",
-                "ecs",
-                "AmazonEC2ContainerServiceV20141113.ListClusters",
-                "clusterArns",
-                "",
-            ),
-            (
                 "table",
                 "dynamodb",
                 "DynamoDB_20120810.ListTables",
@@ -278,6 +282,15 @@ impl Seen<'_> {
             let answer = self.account.json(service, target, &json!({})).await?;
             self.add(kind, strings(&answer[list], name));
         }
+        let ecs = async |operation: &str, body: Value| {
+            let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
+            self.account.json("ecs", &target, &body).await
+        };
+        let clusters = ecs("ListClusters", json!({})).await?;
+        let clusters = ecs("DescribeClusters", json!({"clusters": clusters["clusterArns"]})).await?;
+        let active = clusters["clusters"].as_array().into_iter().flatten();
+        let active: Vec<_> = active.filter(|one| one["status"] == "ACTIVE").cloned().collect();
+        self.add("cluster", strings(&json!(active), "clusterName"));
         let functions = self.account.get_json("lambda", "/2015-03-31/functions/").await?;
         self.add("function", strings(&functions["Functions"], "FunctionName"));
         let mappings = self
@@ -313,6 +326,15 @@ impl Seen<'_> {
         self.add("item", names);
         Ok(())
     }
+}
+
+fn of_name<'a, 'i>(root: Node<'a, 'i>, name: &str) -> impl Iterator<Item = Node<'a, 'i>> {
+    root.descendants()
+        .filter(move |node| node.tag_name().name() == name)
+}
+
+fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
+    node.children().find(|node| node.tag_name().name() == name)
 }
 
 /// The texts named `name` in a list; empty: the list is of texts.

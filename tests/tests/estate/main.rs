@@ -10,6 +10,7 @@
 mod deployments;
 mod equipment;
 mod failures;
+mod standing;
 mod trip;
 
 use futures_util::FutureExt;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         .collect();
     let chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));
     let scenarios = scenarios! {
+        standing: all_that_the_pipeline_needs_is_there;
         deployments: a_row_is_deployed_and_destroyed, a_direct_cleanup_beside_it_destroys_once, a_row_pauses_and_resumes,
             a_zone_without_capacity_is_passed_over;
         failures: an_invalid_row_says_all_that_is_wrong, no_capacity_anywhere, terraform_is_refused,

@@ -137,24 +137,10 @@ impl Trip {
         self.estate.logs().await
     }
 
-    /// Terraform takes all down: an account with nothing in it.
+    /// Terraform takes all down: the account is empty again.
     pub(crate) async fn end(self) {
-        let destroyed = self.estate.destroy();
-        let left = Inventory::of(destroyed.account(), &[]).await.unwrap();
-        for kind in [
-            "instance",
-            "role",
-            "function",
-            "table",
-            "bucket",
-            "queue",
-            "topic",
-            "state-machine",
-            "log-group",
-            "key",
-        ] {
-            assert_eq!(left.of_kind(kind), [] as [&str; 0], "all that is left:\n{left}");
-        }
+        let left = self.estate.destroy().await;
+        assert!(left.is_none(), "{left:#?}");
     }
 }
 

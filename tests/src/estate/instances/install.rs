@@ -1,5 +1,6 @@
-//! What `install.sh` does at an instance's first boot, under a root of its own: fetches the package and checks it, unpacks
-//! it, imports the bundles. What it does besides is the machine's own business (modules, QEMU, the logs' agent).
+//! What the user data's `install.sh` does at an instance's first boot, under a root of its own: fetches the package, checks
+//! it and runs its own `install.sh`, imports the bundles. What it does besides is the machine's own business (users, the
+//! unit's start, the logs' agent).
 
 use super::user_data::rerooted;
 use crate::estate::account::Account;
@@ -23,7 +24,9 @@ pub(super) async fn install(account: &Account, root: &Path) -> Result<(), String
     if digest != wanted {
         return Err(format!("the package has SHA-256 {digest}, and not {wanted}"));
     }
-    unpack(&package, &at(PROGRAMS)?).map_err(|error| format!("the package: {error}"))?;
+    let unpacked = root.join("package");
+    unpack(&package, &unpacked).map_err(|error| format!("the package: {error}"))?;
+    run(Command::new(unpacked.join("install.sh")).arg(root))?;
     let (bundles, uri) = (at(BUNDLES)?, settings.get("BUNDLES_URI")?);
     fs::create_dir_all(&bundles).map_err(|error| format!("{}: {error}", bundles.display()))?;
     for (index, digest) in settings.get("BUNDLES")?.split(' ').enumerate() {
@@ -40,13 +43,7 @@ pub(super) async fn install(account: &Account, root: &Path) -> Result<(), String
         if index == 0 {
             import.arg("--default");
         }
-        let done = import.output().map_err(|error| format!("treza-eif: {error}"))?;
-        if !done.status.success() {
-            return Err(format!(
-                "bundle {digest}: {}",
-                String::from_utf8_lossy(&done.stderr)
-            ));
-        }
+        run(&mut import)?;
         let _ = fs::remove_file(file);
     }
     Ok(())
@@ -83,6 +80,16 @@ async fn fetch(account: &Account, uri: &str) -> Result<Vec<u8>, String> {
         .ok_or_else(|| format!("{uri} is no object of S3"))?;
     let object = account.object(path).await;
     object.map(Into::into).map_err(|error| format!("{uri}: {error}"))
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let done = command
+        .output()
+        .map_err(|error| format!("{command:?}: {error}"))?;
+    match done.status.success() {
+        true => Ok(()),
+        false => Err(format!("{command:?}: {}", String::from_utf8_lossy(&done.stderr))),
+    }
 }
 
 fn unpack(package: &[u8], folder: &Path) -> std::io::Result<()> {
