@@ -2,8 +2,8 @@
 # What a release consists of, for the workflows that make and deploy it.
 #   release.sh notes TAG           what CHANGELOG.md says of it; a tag that is not Cargo.toml's version, or that it does not date, is refused
 #   release.sh gather TAG FOLDER   copies what was built into FOLDER, with SHA256SUMS
-#   release.sh fetch TAG           downloads a release of GITHUB_REPOSITORY, checks where each file comes from, and puts it where a
-#                                  build would have left it: what is deployed is what was released
+#   release.sh fetch TAG           downloads a release of GITHUB_REPOSITORY, checks that each file was built from the commit which is checked
+#                                  out, and puts it where a build would have left it
 # The files of a release:
 #   treza-VERSION-x86_64.tar.gz                   the commands: treza, treza-attest, treza-eif
 #   treza-host-VERSION-x86_64.tar.gz              the hosts' package (scripts/package.sh)
@@ -50,13 +50,14 @@ gather() { # VERSION FOLDER
 }
 
 fetch() { # TAG VERSION
-    local tag=$1 version=$2 architecture file from=target/release-files
+    local tag=$1 version=$2 architecture file commit from=target/release-files
     [ ! -e target ] || fail "target/ is there already: what was built here is not overwritten; fetch into a fresh checkout"
     mkdir -p target/{release,package,cloud/runner,bundles}
     gh release download "$tag" --repo "$GITHUB_REPOSITORY" --dir $from
     (cd $from && sha256sum --check --strict --quiet SHA256SUMS)
-    for file in "$from"/*; do # made by this repository's release workflow, from this tag
-        gh attestation verify "$file" --repo "$GITHUB_REPOSITORY" --source-ref "refs/tags/$tag" \
+    commit=$(git rev-parse HEAD)
+    for file in "$from"/*; do # made by this repository's release workflow on GitHub's own machines, from this commit
+        gh attestation verify "$file" --repo "$GITHUB_REPOSITORY" --source-digest "$commit" --deny-self-hosted-runners \
             --signer-workflow "$GITHUB_REPOSITORY/.github/workflows/release.yml"
     done
     tar -xzf "$from/treza-$version-x86_64.tar.gz" -C target/release --no-same-owner

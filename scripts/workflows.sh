@@ -1,5 +1,5 @@
 #!/bin/bash
-# Checks .github/workflows (zizmor: permissions, pins, injection, credentials left behind; GitHub's schema) and every shell script
+# Checks .github (zizmor: permissions, pins, injection, credentials left behind; GitHub's schema) and every shell script
 # (shellcheck): `workflows.sh [online]`. Online, with GH_TOKEN, zizmor also asks GitHub whether each pinned commit is the version that its
 # comment names, and actionlint, which PyPI's package fetches from GitHub, checks expressions and what `run:` says.
 set -euo pipefail
@@ -21,11 +21,12 @@ fi
 mapfile -t scripts < <(find . -name target -prune -o -name .git -prune -o -name '*.sh' -print)
 scripts+=(.ci/run)
 shellcheck --severity=warning "${scripts[@]}"
-$venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+$venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+$venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 if [ "${1:-}" = online ]; then
-    $venv/bin/zizmor --quiet --persona=pedantic .github/workflows
+    $venv/bin/zizmor --quiet --persona=pedantic .github
     $venv/bin/actionlint
 else
-    env -u GH_TOKEN -u GITHUB_TOKEN $venv/bin/zizmor --quiet --persona=pedantic --offline .github/workflows
+    env -u GH_TOKEN -u GITHUB_TOKEN $venv/bin/zizmor --quiet --persona=pedantic --offline .github
 fi
 echo "==> workflows and ${#scripts[@]} scripts: nothing to say against them"
