@@ -79,6 +79,18 @@ bundle: programs agent kernel
 image:
 	@scripts/image.sh nginx
 
+## make terraform-check  format, validity, tests and checkov of the Terraform: offline
+.PHONY: terraform-check
+terraform-check:
+	@scripts/packages.sh python3-venv
+	@scripts/terraform.sh
+
+## make estate-apply  base, runtime and a host, applied to an emulated account, checked and destroyed, with times
+.PHONY: estate-apply
+estate-apply:
+	@scripts/packages.sh python3-venv curl
+	@scripts/estate/check.sh
+
 ## make check    formatting, lints and licences
 .PHONY: check
 check: setup

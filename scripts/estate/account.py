@@ -35,22 +35,29 @@ import gaps
 
 
 class Serialised:
-    """Calls of one service one after another. Its own writes AWS applies whole; moto reads, decides and writes with other
-    threads between, so that two writers could both win one condition, or one execution's name start twice."""
+    """Calls that hang on a condition, one after another. AWS decides and writes at once; moto does it with other threads
+    between, so that two writers could both win one condition, one execution's name start twice, a lock be taken twice."""
 
     SERVICES = ("DynamoDB_", "DynamoDBStreams_", "AWSStepFunctions.")
 
     def __init__(self, application):
         self.application = application
         self.locks = {service: threading.Lock() for service in self.SERVICES}
+        self.conditional_put = threading.Lock()
 
     def __call__(self, environ, start_response):
+        lock = self.lock_of(environ)
+        if lock is None:
+            return self.application(environ, start_response)
+        with lock:
+            return list(self.application(environ, start_response))
+
+    def lock_of(self, environ):
+        # S3's conditional PutObject: how Terraform takes the lock of a state.
+        if environ["REQUEST_METHOD"] == "PUT" and "HTTP_IF_NONE_MATCH" in environ:
+            return self.conditional_put
         target = environ.get("HTTP_X_AMZ_TARGET", "")
-        for service, lock in self.locks.items():
-            if target.startswith(service):
-                with lock:
-                    return list(self.application(environ, start_response))
-        return self.application(environ, start_response)
+        return next((lock for service, lock in self.locks.items() if target.startswith(service)), None)
 
 
 def main():

@@ -82,6 +82,7 @@ case $step in
 base)
     rm -rf "$work" && mkdir -p "$work" "$directory/work/provisioner"
     cp -r "$top"/terraform/{base,runtime,host,modules,environments} "$work"
+    rm -rf "$work"/*/tests "$work"/modules/*/tests
     cp -r "$top/provisioner/machines" "$directory/work/provisioner"
     local_backend
     run base init

@@ -6,7 +6,9 @@ import json
 import uuid
 
 from moto.budgets.responses import BudgetsResponse
-from moto.s3.models import FakeBucket
+from moto.ec2.models.instances import Instance
+from moto.ec2.models.nat_gateways import NatGatewayBackend
+from moto.s3.models import FakeBucket, FakeDeleteMarker
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.responses import StepFunctionResponse
@@ -17,6 +19,10 @@ def close():
     StepFunctionsParserBackend.start_execution = named(StepFunctionsParserBackend.start_execution)
     StepFunctionResponse.list_state_machine_versions = lambda _: json.dumps({"stateMachineVersions": []})
     FakeBucket.get_permission = unconditional(FakeBucket.get_permission)
+    Instance.terminate = with_its_interface(Instance.terminate)
+    NatGatewayBackend.delete_nat_gateway = with_the_gateways_interface(NatGatewayBackend.delete_nat_gateway)
+    # moto closes the file of each version that it takes away; a delete marker has none.
+    FakeDeleteMarker.dispose = lambda _: None
     BudgetsResponse.describe_subscribers_for_notification = describe_subscribers_for_notification
     BudgetsResponse.create_budget = tagged(BudgetsResponse.create_budget)
     BudgetsResponse.list_tags_for_resource = list_tags_for_budget
@@ -84,3 +90,25 @@ def unconditional(get_permission):
         return get_permission(readable, action, resource)
 
     return permission
+
+
+def with_its_interface(terminate):
+    """AWS deletes with an instance the network interface that RunInstances made for it, unless it was told otherwise."""
+
+    def end(instance):
+        for interface in instance.nics.values():
+            interface.delete_on_termination = True
+        return terminate(instance)
+
+    return end
+
+
+def with_the_gateways_interface(delete_nat_gateway):
+    """AWS deletes a NAT gateway's network interface with it."""
+
+    def delete(backend, gateway):
+        deleted = delete_nat_gateway(backend, gateway)
+        backend.enis.pop(deleted._eni.id, None)
+        return deleted
+
+    return delete

@@ -26,7 +26,7 @@ locals {
     DRIVER='${var.driver}'
   ENV
 
-  user_data = "#cloud-config\n${jsonencode({
+  cloud_config = {
     write_files = [
       { path = "/etc/treza/host.toml", permissions = "0644", content = local.host_toml },
       { path = "/etc/treza/install.env", permissions = "0644", content = local.install_env },
@@ -35,5 +35,6 @@ locals {
       { path = "/etc/systemd/system/treza-host.service", permissions = "0644", content = file("${path.module}/files/treza-host.service") },
     ]
     runcmd = [["/etc/treza/install.sh"]]
-  })}\n"
+  }
+  user_data = "#cloud-config\n${jsonencode(local.cloud_config)}\n"
 }

@@ -49,7 +49,7 @@ variable "image_object_arn" {
 
   validation {
     # No wildcard and no policy variable: it stands in the role's policy.
-    condition     = var.image_object_arn == null || can(regex("^arn:[a-z-]+:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?$\\x00-\\x1f\\x7f]{1,1024}$", var.image_object_arn))
+    condition     = var.image_object_arn == null || can(regex("^arn:[a-z-]+:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?$\\x00-\\x1f\\x7f]+$", var.image_object_arn))
     error_message = "image_object_arn must be the ARN of one S3 object, without * ? and $."
   }
 }

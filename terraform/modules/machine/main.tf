@@ -156,15 +156,15 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_sfn_state_machine" "this" {
+  #checkov:skip=CKV_AWS_285:History is logged, without the data: rows may hold what only their owner should read.
   name       = local.name
   type       = "STANDARD"
   role_arn   = aws_iam_role.this.arn
   definition = var.definition
 
   logging_configuration {
-    log_destination = "${aws_cloudwatch_log_group.this.arn}:*"
-    level           = "ALL"
-    # Rows may hold what only their owner should read.
+    log_destination        = "${aws_cloudwatch_log_group.this.arn}:*"
+    level                  = "ALL"
     include_execution_data = false
   }
   tracing_configuration {

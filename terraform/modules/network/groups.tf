@@ -1,6 +1,7 @@
 # Who may open connections to whom.
 
 resource "aws_security_group" "host" {
+  #checkov:skip=CKV2_AWS_5:terraform/host gives it to each host.
   name        = "${var.prefix}-host"
   description = "Hosts of enclaves: no SSH; the ports of applications from where it was said"
   vpc_id      = aws_vpc.this.id
@@ -18,6 +19,7 @@ resource "aws_vpc_security_group_ingress_rule" "applications" {
 }
 
 resource "aws_security_group" "runner" {
+  #checkov:skip=CKV2_AWS_5:The state machines give it to each task.
   name        = "${var.prefix}-runner"
   description = "The task that runs Terraform: nobody connects to it"
   vpc_id      = aws_vpc.this.id

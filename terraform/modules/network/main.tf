@@ -1,6 +1,7 @@
 # Two zones. Hosts stand in private subnets; what leads out of them is one variable.
 
 data "aws_availability_zones" "available" {
+  #checkov:skip=CKV_AWS_394:Subnets keep the zone that they were made in (ignore_changes); a zone more changes nothing.
   state = "available"
   filter {
     name   = "opt-in-status"
@@ -35,7 +36,11 @@ resource "aws_subnet" "private" {
   vpc_id            = aws_vpc.this.id
   availability_zone = local.zones[count.index]
   cidr_block        = cidrsubnet(var.cidr, 2, count.index)
-  tags              = { Name = "${var.prefix}-private-${local.zones[count.index]}" }
+  tags              = { Name = "${var.prefix}-private-${count.index}" }
+
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 # NAT gateways; with endpoints instead, the runner's tasks.
@@ -44,7 +49,11 @@ resource "aws_subnet" "public" {
   vpc_id            = aws_vpc.this.id
   availability_zone = local.zones[count.index]
   cidr_block        = cidrsubnet(var.cidr, 6, 32 + count.index)
-  tags              = { Name = "${var.prefix}-public-${local.zones[count.index]}" }
+  tags              = { Name = "${var.prefix}-public-${count.index}" }
+
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_internet_gateway" "this" {
@@ -86,7 +95,7 @@ resource "aws_nat_gateway" "this" {
 resource "aws_route_table" "private" {
   count  = 2
   vpc_id = aws_vpc.this.id
-  tags   = { Name = "${var.prefix}-private-${local.zones[count.index]}" }
+  tags   = { Name = "${var.prefix}-private-${count.index}" }
 }
 
 resource "aws_route" "nat" {
