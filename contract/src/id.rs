@@ -1,10 +1,12 @@
 //! The id of a row.
 
 use crate::fault::printable;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The id of a row: `[A-Za-z0-9_-]{1,64}`, so that it may stand in a path, an execution name or an ARN as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct RecordId(String);
 
 /// id {0:?} is not 1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'
@@ -28,6 +30,20 @@ impl RecordId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<RecordId> for String {
+    fn from(id: RecordId) -> Self {
+        id.0
+    }
+}
+
+impl TryFrom<String> for RecordId {
+    type Error = BadId;
+
+    fn try_from(id: String) -> Result<Self, BadId> {
+        Self::parse(&id)
     }
 }
 

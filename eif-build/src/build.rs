@@ -75,6 +75,11 @@ pub async fn resolve(image: &ImageRef, options: &Options) -> Result<Digest, Erro
     Ok(image::resolve(image, options).await?)
 }
 
+/// The bytes that fetching an image takes, as its manifest says. Of a registry only manifests are fetched.
+pub async fn weigh(image: &ImageRef, options: &Options) -> Result<u64, Error> {
+    Ok(image::weigh(image, options).await?)
+}
+
 /// What the EIF of an image and a bundle measures, without writing it.
 pub async fn measure(image: &ImageRef, bundle: &Bundle, options: &Options) -> Result<Measurement, Error> {
     let image = image::open(image, options).await?;

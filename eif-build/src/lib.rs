@@ -23,7 +23,7 @@ pub mod rootfs;
 mod sign;
 mod verify;
 
-pub use build::{Labels, Measurement, build, build_from_files, measure, resolve};
+pub use build::{Labels, Measurement, build, build_from_files, measure, resolve, weigh};
 pub use diff::{Difference, diff};
 pub use error::Error;
 pub use extract::{LeftOut, RootFs, extract};

@@ -4,7 +4,7 @@ use crate::Error;
 use crate::files::read_bounded;
 use attestation::Root;
 use serde::Deserialize;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use store::{Connection, Tables};
@@ -15,11 +15,10 @@ use store::{Connection, Tables};
 pub struct Config {
     /// Where everything of this host stands; see [`crate::state_dir::StateDir`].
     pub state_dir: PathBuf,
-    /// This host's EC2 instance id, `i-` and 17 hexadecimal digits: rows are assigned to it by this name.
-    pub instance_id: String,
-    /// Where the ingress listens, and what stands in `endpoints`.
-    #[serde(default = "default_address")]
-    pub address: IpAddr,
+    /// This host's EC2 instance id, `i-` and 17 hexadecimal digits; if it is not given, see [`crate::identity`].
+    pub instance_id: Option<String>,
+    /// Where the ingress listens; if it is not given, see [`crate::identity`].
+    pub address: Option<IpAddr>,
     /// The region of the tables; a row that names another is refused.
     pub region: String,
     /// DynamoDB, where it is not AWS's own.
@@ -101,10 +100,6 @@ impl Default for Limits {
     }
 }
 
-fn default_address() -> IpAddr {
-    Ipv4Addr::LOCALHOST.into()
-}
-
 fn default_poll() -> u64 {
     200
 }
@@ -125,9 +120,13 @@ impl Config {
         Self::parse(&text).map_err(wrong)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        if !is_instance_id(&config.instance_id) {
+        if config
+            .instance_id
+            .as_deref()
+            .is_some_and(|id| !is_instance_id(id))
+        {
             return Err("instance_id must be i- and 17 hexadecimal digits".into());
         }
         if !config.state_dir.is_absolute() || !config.bundles.is_absolute() {
@@ -145,6 +144,7 @@ impl Config {
             endpoint: self.dynamodb_endpoint.clone(),
             region: self.region.clone(),
             s3_endpoint: self.s3_endpoint.clone(),
+            profile: None,
         }
     }
 
@@ -153,6 +153,7 @@ impl Config {
         Tables {
             rows: self.tables.rows.clone(),
             reports: self.tables.reports.clone(),
+            ..Tables::default()
         }
     }
 
@@ -189,17 +190,17 @@ impl Config {
     }
 }
 
-fn is_instance_id(text: &str) -> bool {
+pub(crate) fn is_instance_id(text: &str) -> bool {
     text.strip_prefix("i-").is_some_and(|digits| {
         digits.len() == 17 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     })
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const GOOD: &str = r#"
+    pub(crate) const GOOD: &str = r#"
         state_dir = "/var/lib/treza"
         instance_id = "i-0123456789abcdef0"
         region = "us-west-2"
@@ -214,7 +215,7 @@ mod tests {
     #[test]
     fn what_is_not_said_has_a_default() {
         let config = Config::parse(GOOD).unwrap();
-        assert_eq!(config.address.to_string(), "127.0.0.1");
+        assert_eq!(config.address, None);
         assert_eq!((config.poll_ms, config.report_seconds), (200, 30));
         assert_eq!(config.development_ca(), Path::new("/var/lib/treza/ca"));
         assert_eq!(config.roots().unwrap(), [Root::aws_nitro()]);

@@ -6,6 +6,7 @@ use crate::driver::Emulator;
 use crate::heartbeat::{Heartbeats, HubListener};
 use crate::holder::terminated;
 use crate::host::Host;
+use crate::identity::Identity;
 use crate::images::Images;
 use crate::ledger::Ledger;
 use crate::reconcile::reconcile;
@@ -30,7 +31,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let database = config.connection().dynamodb().await;
     let tables = config.tables();
     let program = program()?;
+    let identity = Identity::find(&config).await?;
     let host = Arc::new(Host {
+        identity,
         driver: Emulator,
         rows: Rows::new(database.clone(), tables.rows),
         reports: Reports::new(database, tables.reports),
@@ -42,7 +45,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         state_dir,
         config,
     });
-    tracing::info!(instance = host.config.instance_id, state_dir = %host.state_dir.root().display(), "daemon runs");
+    tracing::info!(instance = host.identity.instance_id, state_dir = %host.state_dir.root().display(), "daemon runs");
     let hub = host.state_dir.hub();
     tokio::select! {
         ended = reconcile(host) => ended?,

@@ -94,6 +94,16 @@ pub enum Error {
     /// No enclave of this name.
     #[error("no enclave {0:?} on this host: `treza-host list` names those that there are, by row and by CID")]
     NoSuchEnclave(String),
+    /// The instance's metadata service.
+    #[error(
+        "the metadata service, asked for {path}: {problem}: is this an EC2 instance with IMDSv2? Else write instance_id into the configuration"
+    )]
+    Metadata {
+        /// What was asked for.
+        path: &'static str,
+        /// What came instead.
+        problem: String,
+    },
     /// The enclave did not start.
     #[error("the enclave did not start: {0}")]
     NotStarted(String),

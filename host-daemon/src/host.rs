@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::driver::Driver;
 use crate::files::bounded;
 use crate::heartbeat::Heartbeats;
+use crate::identity::Identity;
 use crate::images::Images;
 use crate::ledger::Ledger;
 use crate::state_dir::StateDir;
@@ -24,6 +25,8 @@ const PUT_LIMIT: Duration = Duration::from_secs(15);
 pub struct Host<D> {
     /// The configuration.
     pub config: Config,
+    /// Who it is.
+    pub identity: Identity,
     /// Where everything stands.
     pub state_dir: StateDir,
     /// What runs enclaves.

@@ -1,6 +1,6 @@
 //! The host daemon: launches enclaves, holds them, challenges them, reports their evidence. It never writes a row.
 //!
-//! - what the daemon is told, and put together: [`config`], [`daemon`], [`host`]
+//! - what the daemon is told, who it is, and put together: [`config`], [`identity`], [`daemon`], [`host`]
 //! - rows against enclaves: [`reconcile`], the decision: [`decide`], what is done: [`worker`], what was: [`ledger`]
 //! - an image, ready to boot: [`images`]; the boot heartbeat: [`heartbeat`]; evidence: [`evidence`], [`agent`]
 //! - each enclave's own process: [`holder`], reached through [`holding`] and [`control`], in its [`enclave_dir`]
@@ -24,6 +24,7 @@ pub mod heartbeat;
 pub mod holder;
 pub mod holding;
 pub mod host;
+pub mod identity;
 pub mod images;
 pub mod ledger;
 pub mod reconcile;

@@ -51,7 +51,12 @@ impl<D: Driver> Workers<D> {
     /// Looks at every row that is assigned to this host, or of which something is here.
     async fn round(&mut self) -> Result<(), store::Error> {
         let mut ids: BTreeSet<RecordId> = self.all.keys().chain(self.found.keys()).cloned().collect();
-        for id in self.host.rows.ids_by_host(&self.host.config.instance_id).await? {
+        for id in self
+            .host
+            .rows
+            .ids_by_host(&self.host.identity.instance_id)
+            .await?
+        {
             match RecordId::parse(&id) {
                 Ok(id) => drop(ids.insert(id)),
                 Err(error) => tracing::debug!(%error, "a row is passed over"),
@@ -71,7 +76,7 @@ impl<D: Driver> Workers<D> {
         };
         let config = &self.host.config;
         Ok(match Row::read(item) {
-            Ok(row) => want(&row, &config.instance_id, &config.region),
+            Ok(row) => want(&row, &self.host.identity.instance_id, &config.region),
             Err(faults) => {
                 tracing::debug!(%id, faults = printable(&describe(&faults), 500), "a row that does not read");
                 Want::Nothing

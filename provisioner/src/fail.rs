@@ -22,7 +22,7 @@ pub async fn fail(
         .change(id, generation, from, |row| failure(pipeline, row, why).map(Some))
         .await?;
     if step == Step::Done {
-        pipeline.notifier.failed(id.as_str(), &reason(why));
+        pipeline.notifier.failed(id.as_str(), &reason(why)).await;
     }
     Ok(step)
 }
@@ -56,7 +56,7 @@ pub(crate) async fn unreadable(
         .text(attribute::STATUS_REASON, why.clone());
     let change = removed.into_iter().fold(change, Change::remove);
     if let Outcome::Applied { .. } = pipeline.rows.update(id, &Guard::of(item), &change).await? {
-        pipeline.notifier.failed(id, &why);
+        pipeline.notifier.failed(id, &why).await;
     }
     Ok(())
 }

@@ -35,8 +35,17 @@ pub async fn pause(pipeline: &Pipeline, id: &RecordId, generation: u64) -> Resul
     settle_if_stopped(pipeline, id, generation, Status::Pausing).await
 }
 
+/// Takes a row that is DESTROYING to DESTROYED, whatever its host has said: the host itself is gone.
+pub async fn host_gone(pipeline: &Pipeline, id: &RecordId, generation: u64) -> Result<Step, Error> {
+    pipeline
+        .change(id, generation, &[Status::Destroying], |row| {
+            settled(pipeline, row).map(Some)
+        })
+        .await
+}
+
 /// Settles the row at once where no host has it, or where its host has said already that it stopped; otherwise that
-/// report will settle it.
+/// report will settle it. A dedicated host must itself be gone before its row is DESTROYED ([`host_gone`]).
 async fn settle_if_stopped(
     pipeline: &Pipeline,
     id: &RecordId,
@@ -45,8 +54,9 @@ async fn settle_if_stopped(
 ) -> Result<Step, Error> {
     let step = pipeline
         .change(id, generation, &[status], |row| {
-            let unassigned = row.host_id.is_none();
-            unassigned.then(|| settled(pipeline, row)).transpose()
+            let has_host = status == Status::Destroying && pipeline.hosts.are_dedicated();
+            let settles = row.host_id.is_none() && !has_host;
+            settles.then(|| settled(pipeline, row)).transpose()
         })
         .await?;
     if let Some(report) = pipeline.reports.get(id).await? {

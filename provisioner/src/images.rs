@@ -86,6 +86,17 @@ impl Builder {
         Ok(measured)
     }
 
+    /// The bytes that fetching an image takes.
+    ///
+    /// # Errors
+    /// As for [`Images::measure`].
+    pub async fn weigh(&self, reference: &str) -> Result<u64, Error> {
+        let reference: ImageRef = reference
+            .parse()
+            .map_err(|error: image::Error| Error::Final(error.to_string()))?;
+        eif_build::weigh(&reference, &self.options).await.map_err(sorted)
+    }
+
     fn known(&self, image: Digest, bundle: Digest) -> Option<Measured> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&(image, bundle)).cloned()
@@ -222,6 +233,7 @@ mod tests {
         let connection = Connection {
             endpoint: None,
             s3_endpoint: None,
+            profile: None,
             region: "us-west-2".into(),
         };
         let builder = Builder::new(folder.path().join("bundles"), cache.clone(), connection);

@@ -32,6 +32,14 @@ pub async fn measure(pipeline: &Pipeline, id: &RecordId, generation: u64) -> Res
     Ok(Some(measured))
 }
 
+/// Whether it is known what the row measures to, so that nothing need be fetched.
+///
+/// # Errors
+/// An expectation in the row that does not read.
+pub fn is_known(row: &Row) -> Result<bool, Error> {
+    Ok(kept(row)?.is_some())
+}
+
 /// What the row was measured as: before its pause, or already in this turn.
 fn kept(row: &Row) -> Result<Option<Measured>, Error> {
     let known = match row.status {

@@ -11,52 +11,91 @@ use contract::{Status, status};
 use std::time::Duration;
 use store::Change;
 
-/// How long a row may wait while the pipeline is at it. That of a request is longer than that of any status which it
-/// may be written over, so that a request is never taken for stuck on account of what stood there before it.
-const LIMIT: Duration = Duration::from_secs(10 * 60);
-const REQUEST_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// What a request may wait longer than any status which it may be written over, so that it is never taken for stuck on
+/// account of what stood there before it.
+const REQUEST_LONGER: Duration = Duration::from_secs(5 * 60);
+
+/// What one look at all rows came to.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// Rows that run or wait.
+    pub rows: u64,
+    /// Rows that waited too long, and are FAILED now.
+    pub stuck: u64,
+    /// Rows whose evidence is STALE.
+    pub stale: u64,
+    /// Rows whose stored evidence does not verify any more, and are FAILED now.
+    pub refused: u64,
+    /// Rows that could not be looked after, by id.
+    pub faults: Vec<(String, Error)>,
+}
+
+/// What became of one row.
+enum Look {
+    Well,
+    Stuck,
+    Stale,
+    Refused,
+}
 
 /// Looks after all rows that run or wait, at the pipeline's present time. One row's fault does not keep it from the
-/// others: it answers them, by id.
-pub async fn monitor(pipeline: &Pipeline) -> Result<Vec<(String, Error)>, Error> {
-    let mut faults = Vec::new();
+/// others.
+pub async fn monitor(pipeline: &Pipeline) -> Result<Watched, Error> {
+    let mut watched = Watched::default();
     for status in status::ALL {
         if !status.is_transient() && status != Status::Deployed {
             continue;
         }
         for id in pipeline.rows.ids_by_status(status).await? {
-            if let Err(error) = look_after(pipeline, &id).await {
-                faults.push((id, error));
+            watched.rows += 1;
+            match look_after(pipeline, &id).await {
+                Ok(Look::Well) => {}
+                Ok(Look::Stuck) => watched.stuck += 1,
+                Ok(Look::Stale) => watched.stale += 1,
+                Ok(Look::Refused) => watched.refused += 1,
+                Err(error) => watched.faults.push((id, error)),
             }
         }
     }
-    Ok(faults)
+    Ok(watched)
 }
 
 /// One write at most; a row that changes meanwhile is looked after the next time.
-async fn look_after(pipeline: &Pipeline, id: &str) -> Result<(), Error> {
+async fn look_after(pipeline: &Pipeline, id: &str) -> Result<Look, Error> {
     let Some(item) = pipeline.rows.get(id).await? else {
-        return Ok(());
+        return Ok(Look::Well);
     };
     let row = match Row::read(item.clone()) {
         Ok(row) => row,
         // No step can go on with it, and no report will move it.
-        Err(faults) => return fail::unreadable(pipeline, id, &item, faults).await,
+        Err(faults) => {
+            fail::unreadable(pipeline, id, &item, faults).await?;
+            return Ok(Look::Well);
+        }
     };
     let (change, failure) = match row.status {
         Status::Deployed => running(pipeline, &row)?,
         status if status.is_transient() => waiting(pipeline, &row)?,
-        _ => return Ok(()),
+        _ => return Ok(Look::Well),
     };
+    let stale = row.status == Status::Deployed && (is_stale(&row) || gone_stale(pipeline, &row).is_some());
     if change == Change::new() {
-        return Ok(());
+        return Ok(if stale { Look::Stale } else { Look::Well });
     }
-    if pipeline.write(&row, &change).await?
-        && let Some(why) = failure
-    {
-        pipeline.notifier.failed(id, &why);
-    }
-    Ok(())
+    let written = pipeline.write(&row, &change).await?;
+    let Some(why) = failure.filter(|_| written) else {
+        return Ok(if stale { Look::Stale } else { Look::Well });
+    };
+    pipeline.notifier.failed(id, &why).await;
+    Ok(match row.status {
+        Status::Deployed => Look::Refused,
+        _ => Look::Stuck,
+    })
+}
+
+fn is_stale(row: &Row) -> bool {
+    row.proven()
+        .is_some_and(|attestation| attestation.state == AttestationState::Stale)
 }
 
 /// A row that is DEPLOYED: its stored evidence, the age of it, the next challenge.
@@ -98,9 +137,9 @@ fn waiting(pipeline: &Pipeline, row: &Row) -> Result<(Change, Option<String>), E
         return Ok((Change::new().number(attribute::STATUS_SINCE, now), None));
     };
     let limit = if row.status.is_request() {
-        REQUEST_LIMIT
+        pipeline.patience + REQUEST_LONGER
     } else {
-        LIMIT
+        pipeline.patience
     };
     let waited = Duration::from_millis(now.saturating_sub(since));
     if waited <= limit {

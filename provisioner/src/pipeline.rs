@@ -8,7 +8,7 @@ use contract::row::{Row, attribute, value_of};
 use contract::{Fault, RecordId, Status};
 use serde::Serialize;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 use store::{Change, Guard, Outcome, Reports, Rows};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -37,6 +37,8 @@ pub struct Pipeline {
     pub roots: Vec<Root>,
     /// The region that it serves.
     pub region: String,
+    /// How long a row may wait in a status of the pipeline's before the monitor fails it.
+    pub patience: Duration,
 }
 
 /// Why a step could not be done.

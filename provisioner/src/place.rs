@@ -21,10 +21,10 @@ pub async fn place(
     generation: u64,
     measured: &Measured,
 ) -> Result<Step, Error> {
-    let Some(row) = pipeline.current(id, generation, &DEPLOYING).await? else {
+    if pipeline.current(id, generation, &DEPLOYING).await?.is_none() {
         return Ok(Step::Superseded);
-    };
-    let host = pipeline.hosts.provide(id, &request(pipeline, &row)?).await?;
+    }
+    let host = pipeline.hosts.provide(id, generation).await?;
     let challenge = challenge()?;
     pipeline
         .change(id, generation, &DEPLOYING, |row| {

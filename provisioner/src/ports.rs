@@ -4,9 +4,11 @@ use crate::pipeline::Error;
 use contract::request::{EnclaveRequest, Source};
 use contract::row::Host;
 use contract::{Fault, RecordId};
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{self, BoxFuture};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
+use store::MeasuredImage;
 
 /// What is known of an image before it is launched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,38 @@ pub struct Measured {
     pub pcrs: BTreeMap<u8, [u8; 48]>,
     /// The EIF's size in bytes.
     pub eif_bytes: u64,
+}
+
+impl From<Measured> for MeasuredImage {
+    fn from(measured: Measured) -> Self {
+        let hexadecimal = |(index, value): (u8, [u8; 48])| (index.to_string(), hex::encode(value));
+        Self {
+            image_digest: measured.image_digest,
+            bundle: measured.bundle,
+            pcrs: measured.pcrs.into_iter().map(hexadecimal).collect(),
+            eif_bytes: measured.eif_bytes,
+        }
+    }
+}
+
+impl TryFrom<MeasuredImage> for Measured {
+    type Error = Error;
+
+    fn try_from(noted: MeasuredImage) -> Result<Self, Error> {
+        let wrong = |index: &str| Error::Final(format!("the noted PCR {index} is not 48 bytes in hex"));
+        let mut pcrs = BTreeMap::new();
+        for (index, text) in &noted.pcrs {
+            let mut value = [0; 48];
+            hex::decode_to_slice(text, &mut value).map_err(|_| wrong(index))?;
+            pcrs.insert(index.parse().map_err(|_| wrong(index))?, value);
+        }
+        Ok(Self {
+            image_digest: noted.image_digest,
+            bundle: noted.bundle,
+            pcrs,
+            eif_bytes: noted.eif_bytes,
+        })
+    }
 }
 
 /// Images and their measurements.
@@ -38,21 +72,21 @@ pub trait Hosts: Send + Sync {
     /// The field that asks for too much, and the limit.
     fn check(&self, request: &EnclaveRequest) -> Result<(), Fault>;
 
-    /// A host for a row. Asked again for the same row, it answers the same host.
+    /// A host for a row's turn. Asked again for the same row, it answers the same host.
     ///
     /// # Errors
     /// As for [`Images::measure`].
-    fn provide<'a>(
-        &'a self,
-        id: &'a RecordId,
-        request: &'a EnclaveRequest,
-    ) -> BoxFuture<'a, Result<Host, Error>>;
+    fn provide<'a>(&'a self, id: &'a RecordId, generation: u64) -> BoxFuture<'a, Result<Host, Error>>;
+
+    /// Whether a host is made for its row and goes with it: then a row is DESTROYED once its host is gone, and not
+    /// already when its enclave has stopped.
+    fn are_dedicated(&self) -> bool;
 }
 
 /// Whoever is to hear of failures.
 pub trait Notifier: Send + Sync {
     /// The row `id` FAILED, for this reason.
-    fn failed(&self, id: &str, reason: &str);
+    fn failed<'a>(&'a self, id: &'a str, reason: &'a str) -> BoxFuture<'a, ()>;
 }
 
 /// The time.
@@ -76,7 +110,8 @@ impl Clock for SystemClock {
 pub struct LogNotifier;
 
 impl Notifier for LogNotifier {
-    fn failed(&self, id: &str, reason: &str) {
+    fn failed<'a>(&'a self, id: &'a str, reason: &'a str) -> BoxFuture<'a, ()> {
         tracing::error!(id, reason, "the row failed");
+        future::ready(()).boxed()
     }
 }

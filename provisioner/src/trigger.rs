@@ -6,10 +6,10 @@
 
 use crate::fail;
 use crate::pipeline::{Error, MOST_TRIES, Pipeline, key, value};
-use crate::workflow::Execution;
+use crate::workflow::{Execution, MAX_GENERATION, Work};
 use contract::item::{AttributeValue, Item};
 use contract::row::{Row, Trigger, attribute};
-use contract::{Fault, Status};
+use contract::{Fault, RecordId, Status};
 use std::cmp::Ordering;
 use store::Change;
 
@@ -29,12 +29,23 @@ pub struct Record {
 /// # Errors
 /// The tables do not answer, or others kept changing the row: the record is to be delivered again.
 pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execution>, Error> {
+    if pipeline.hosts.are_dedicated()
+        && let Some(release) = record.abandoned()
+    {
+        return Ok(Some(release));
+    }
     let Some((id, status)) = record.entered() else {
         return Ok(None);
     };
+    // Mostly the row is still as the record shows it, which saves a read; the write tells if it is not.
+    let mut shown = record.new.clone().filter(|item| Row::read(item.clone()).is_ok());
     for _ in 0..MOST_TRIES {
-        let Some(item) = pipeline.rows.get(id).await? else {
-            return Ok(None);
+        let item = match shown.take() {
+            Some(item) => item,
+            None => match pipeline.rows.get(id).await? {
+                Some(item) => item,
+                None => return Ok(None),
+            },
         };
         let row = match Row::read(item.clone()) {
             Ok(row) => row,
@@ -76,6 +87,18 @@ impl Record {
         let taken_up = |item: &Item| item.contains_key(attribute::TRIGGER);
         let written_anew = self.old.as_ref().is_some_and(taken_up) && !taken_up(new);
         (asks && (before != Some(status) || written_anew)).then_some((key(new)?, status))
+    }
+
+    /// The execution that gives a host back whose row was DEPLOYED and has failed: no turn is at work that would.
+    fn abandoned(&self) -> Option<Execution> {
+        let (old, new) = (self.old.as_ref()?, self.new.as_ref()?);
+        let status = |item, status: Status| text(item, attribute::STATUS) == Some(status.as_str());
+        let failed = status(old, Status::Deployed) && status(new, Status::Failed);
+        Some(Execution {
+            id: RecordId::parse(key(new).filter(|_| failed)?).ok()?,
+            generation: self.generation(),
+            work: Work::Release,
+        })
     }
 
     /// The highest generation that the record itself knows of: a client that writes a row anew loses it in the row.
@@ -121,9 +144,10 @@ fn decide(record: &Record, status: &str, row: &Row) -> Decision {
     // An expectation that a client wrote is never of the generation that begins here.
     let expected = row.expected.as_ref().map_or(0, |expected| expected.generation);
     let highest = record.generation().max(row.generation).max(expected);
-    highest
-        .checked_add(1)
-        .map_or(Decision::Exhausted, Decision::Raise)
+    match highest.checked_add(1) {
+        Some(next) if next <= MAX_GENERATION => Decision::Raise(next),
+        _ => Decision::Exhausted,
+    }
 }
 
 fn raised(pipeline: &Pipeline, record: &Record, generation: u64) -> Result<Change, Error> {
@@ -210,6 +234,19 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_was_deployed_and_fails_gives_its_host_back() {
+        let row = |status: &str| format!(r#"{{"id": "a", "status": "{status}", "generation": 3}}"#);
+        let failed = row("FAILED");
+        let release = record("1", Some(&row("DEPLOYED")), Some(&failed)).abandoned();
+        let release = release.unwrap();
+        assert_eq!((release.name().as_str(), release.work), ("a-3", Work::Release));
+        for before in [Some(row("DEPLOYING")), Some(failed.clone()), None] {
+            let record = record("1", before.as_deref(), Some(&failed));
+            assert_eq!(record.abandoned(), None, "its turn gives it back, or it is");
+        }
+    }
+
+    #[test]
     fn each_record_raises_once() {
         let status = "PENDING_DEPLOY";
         let new = record("10", None, Some(r#"{"id": "a", "status": "PENDING_DEPLOY"}"#));
@@ -238,7 +275,7 @@ mod tests {
         assert_eq!(decide(&replaced, "PENDING_DEPLOY", &now), Decision::Raise(8));
         let last = row(&format!(
             r#"{{"id": "a", "status": "PENDING_DEPLOY", "generation": {}}}"#,
-            u64::MAX
+            MAX_GENERATION
         ));
         assert_eq!(decide(&replaced, "PENDING_DEPLOY", &last), Decision::Exhausted);
     }

@@ -82,7 +82,7 @@ pub async fn verify(pipeline: &Pipeline, item: Item) -> Result<Verdict, Error> {
         };
         if pipeline.write(&row, &change).await? {
             if let Verdict::Failed(why) | Verdict::Refused(why) = &verdict {
-                pipeline.notifier.failed(id.as_str(), why);
+                pipeline.notifier.failed(id.as_str(), why).await;
             }
             return Ok(verdict);
         }
@@ -135,6 +135,13 @@ fn failed(pipeline: &Pipeline, row: &Row, report: &Report) -> Result<Decision, E
 /// A host that has stopped its enclave: the row lets go of it where that was asked for, or where it has failed.
 /// While an enclave is wanted the word says nothing: the host may not have seen the assignment yet.
 fn stopped(pipeline: &Pipeline, row: &Row) -> Result<Decision, Error> {
+    if row.status == Status::Destroying && is_ending(row) && pipeline.hosts.are_dedicated() {
+        // DESTROYED it is once its host is gone too.
+        return Ok(match row.host_id {
+            Some(_) => Decision::write(Verdict::Taken, released(Change::new())),
+            None => Decision::ignore("has stopped, as it said before"),
+        });
+    }
     if is_ending(row) {
         return Ok(Decision::write(Verdict::Taken, settled(pipeline, row)?));
     }

@@ -6,6 +6,7 @@ use crate::pipeline::{Error, Pipeline, Step};
 use crate::{fail, finish, measure, place, validate};
 use contract::row::Row;
 use contract::{RecordId, Status};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How often a step is tried.
@@ -13,8 +14,12 @@ const MOST_TRIES: u32 = 5;
 /// The wait before the second try; doubled with each.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
+/// The greatest generation: an execution's name has at most 80 characters in AWS, an id 64 of them.
+pub const MAX_GENERATION: u64 = 999_999_999_999_999;
+
 /// What a turn is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Work {
     /// From PENDING_DEPLOY to a host that launches; from RESUMING too.
     Deploy,
@@ -22,21 +27,24 @@ pub enum Work {
     Destroy,
     /// From PAUSING to PAUSED.
     Pause,
+    /// The dedicated host of a row that has failed is given back; the row stays as it is.
+    Release,
 }
 
 impl Work {
     /// The statuses in which a row waits for this work.
-    fn statuses(self) -> &'static [Status] {
+    pub(crate) fn statuses(self) -> &'static [Status] {
         match self {
             Self::Deploy => &[Status::PendingDeploy, Status::Deploying, Status::Resuming],
             Self::Destroy => &[Status::PendingDestroy, Status::Destroying],
             Self::Pause => &[Status::Pausing],
+            Self::Release => &[],
         }
     }
 }
 
 /// One turn of a row.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Execution {
     /// The row.
     pub id: RecordId,
@@ -80,6 +88,8 @@ pub async fn run(pipeline: &Pipeline, execution: &Execution) {
         Work::Deploy => deploy(pipeline, id, generation).await,
         Work::Destroy => retried(|| finish::destroy(pipeline, id, generation)).await,
         Work::Pause => retried(|| finish::pause(pipeline, id, generation)).await,
+        // Hosts that are not dedicated are nobody's to give back.
+        Work::Release => Ok(Step::Done),
     };
     let failed = match &done {
         Ok(_) => Ok(Step::Done),

@@ -2,7 +2,11 @@
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use std::env;
 use std::time::Duration;
+
+/// The SDK's own variables that name another S3.
+const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 
 /// Where DynamoDB and S3 are reached.
 #[derive(Debug, Clone)]
@@ -11,6 +15,8 @@ pub struct Connection {
     pub endpoint: Option<String>,
     /// An S3 other than AWS's; addressed by path.
     pub s3_endpoint: Option<String>,
+    /// The profile of AWS's own configuration files whose credentials count; else those of the environment.
+    pub profile: Option<String>,
     /// The region.
     pub region: String,
 }
@@ -22,6 +28,8 @@ pub struct Tables {
     pub rows: String,
     /// What hosts write.
     pub reports: String,
+    /// What the pipeline notes of turns; in AWS only.
+    pub turns: String,
 }
 
 impl Default for Tables {
@@ -29,6 +37,7 @@ impl Default for Tables {
         Self {
             rows: "enclaves".into(),
             reports: "reports".into(),
+            turns: "turns".into(),
         }
     }
 }
@@ -43,8 +52,11 @@ impl Connection {
     /// The S3 client.
     pub async fn s3(&self) -> aws_sdk_s3::Client {
         let shared = self.load(self.s3_endpoint.as_deref()).await;
+        // An S3 of one's own has no names for its buckets.
+        let own =
+            self.s3_endpoint.is_some() || ENDPOINT_VARIABLES.iter().any(|name| env::var_os(name).is_some());
         let config = aws_sdk_s3::config::Builder::from(&shared)
-            .force_path_style(self.s3_endpoint.is_some())
+            .force_path_style(own)
             .build();
         aws_sdk_s3::Client::from_conf(config)
     }
@@ -62,9 +74,12 @@ impl Connection {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
             .timeout_config(timeouts);
+        if let Some(profile) = &self.profile {
+            loader = loader.profile_name(profile);
+        }
         if let Some(endpoint) = endpoint {
             loader = loader.endpoint_url(endpoint);
-            if std::env::var_os("AWS_ACCESS_KEY_ID").is_none() {
+            if env::var_os("AWS_ACCESS_KEY_ID").is_none() {
                 loader = loader.credentials_provider(Credentials::new(
                     "local",
                     "local",

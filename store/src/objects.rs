@@ -30,6 +30,53 @@ pub async fn fetch(uri: &str, to: &Path, limit: u64, connection: &Connection) ->
     Ok(())
 }
 
+/// The size in bytes of the object at `uri`.
+pub async fn size(uri: &str, connection: &Connection) -> Result<u64, Error> {
+    let failed = |problem: String| Error::Object {
+        uri: contract::fault::printable(uri, 256),
+        problem,
+    };
+    if let Some(path) = uri.strip_prefix("file:") {
+        return std::fs::metadata(path)
+            .map(|metadata| metadata.len())
+            .map_err(|error| failed(format!("cannot be read: {error}")));
+    }
+    let Some((bucket, key)) = uri.strip_prefix("s3://").and_then(|rest| rest.split_once('/')) else {
+        return Err(failed("is neither s3://bucket/key nor file:/path".into()));
+    };
+    let answer = connection.s3().await.head_object().bucket(bucket).key(key).send();
+    let object = answer.await.map_err(|error| failed(not_fetched(&error)))?;
+    Ok(object
+        .content_length
+        .and_then(|length| u64::try_from(length).ok())
+        .unwrap_or(0))
+}
+
+/// Removes the object at the `s3://` URI `uri`, if it is there.
+pub async fn remove(uri: &str, connection: &Connection) -> Result<(), Error> {
+    let failed = |problem: String| Error::Object {
+        uri: contract::fault::printable(uri, 256),
+        problem,
+    };
+    let (bucket, key) = uri
+        .strip_prefix("s3://")
+        .and_then(|rest| rest.split_once('/'))
+        .ok_or_else(|| failed("is not s3://bucket/key".into()))?;
+    let client = connection.s3().await;
+    let answer = client.delete_object().bucket(bucket).key(key).send().await;
+    answer.map(drop).map_err(|error| {
+        let cause = causes(&error, MAX_CAUSES);
+        failed(format!(
+            "cannot be removed: {cause}; check bucket, key, region and permission"
+        ))
+    })
+}
+
+fn not_fetched(error: &(impl std::error::Error + 'static)) -> String {
+    let cause = causes(error, MAX_CAUSES);
+    format!("cannot be fetched: {cause}; check bucket, key, region and permission")
+}
+
 fn copy(from: &Path, to: &mut impl Write, limit: u64) -> Result<(), String> {
     let said = |error: io::Error| format!("cannot be read: {error}");
     // Not blocking, so that a named pipe cannot hold the reader for ever.
@@ -55,10 +102,7 @@ async fn download(
 ) -> Result<(), String> {
     let client = connection.s3().await;
     let answer = client.get_object().bucket(bucket).key(key).send().await;
-    let mut object = answer.map_err(|error| {
-        let cause = causes(&error, MAX_CAUSES);
-        format!("cannot be fetched: {cause}; check bucket, key, region and permission")
-    })?;
+    let mut object = answer.map_err(|error| not_fetched(&error))?;
     let mut size: u64 = 0;
     while let Some(part) = object.body.next().await {
         let part = part.map_err(|error| format!("broke off after {size} bytes: {error}"))?;
@@ -84,6 +128,7 @@ mod tests {
         Connection {
             endpoint: None,
             s3_endpoint: Some("http://127.0.0.1:1".into()),
+            profile: None,
             region: "us-west-2".into(),
         }
     }

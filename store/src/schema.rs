@@ -17,15 +17,22 @@ pub const HOST_INDEX: &str = "HostIndex";
 /// Rows by their owner, for the web application.
 pub const WALLET_INDEX: &str = "WalletIndex";
 
-/// Makes both tables, each with its stream of old and new images, unless they are there.
+/// The indexes of the table of rows: name and key.
+pub const INDEXES: [(&str, &str); 3] = [
+    (STATUS_INDEX, attribute::STATUS),
+    (HOST_INDEX, attribute::HOST_ID),
+    (WALLET_INDEX, "walletAddress"),
+];
+
+/// Makes the tables of rows and of reports, each with its stream of old and new images, unless they are there.
 pub async fn create(client: &Client, tables: &Tables) -> Result<(), Error> {
-    let indexes = [
-        (STATUS_INDEX, attribute::STATUS),
-        (HOST_INDEX, attribute::HOST_ID),
-        (WALLET_INDEX, "walletAddress"),
-    ];
-    create_one(client, &tables.rows, &indexes).await?;
+    create_one(client, &tables.rows, &INDEXES).await?;
     create_one(client, &tables.reports, &[]).await
+}
+
+/// Makes the table of turns, unless it is there.
+pub async fn create_turns(client: &Client, tables: &Tables) -> Result<(), Error> {
+    create_one(client, &tables.turns, &[]).await
 }
 
 async fn create_one(client: &Client, table: &str, indexes: &[(&str, &str)]) -> Result<(), Error> {
@@ -55,37 +62,39 @@ async fn create_one(client: &Client, table: &str, indexes: &[(&str, &str)]) -> R
     }
 }
 
-type Built<T> = Result<T, aws_sdk_dynamodb::error::BuildError>;
+pub(crate) type Built<T> = Result<T, aws_sdk_dynamodb::error::BuildError>;
 
-fn text_attribute(name: &str) -> Built<AttributeDefinition> {
+pub(crate) fn text_attribute(name: &str) -> Built<AttributeDefinition> {
     AttributeDefinition::builder()
         .attribute_name(name)
         .attribute_type(ScalarAttributeType::S)
         .build()
 }
 
-fn hash_key(name: &str) -> Built<KeySchemaElement> {
+pub(crate) fn hash_key(name: &str) -> Built<KeySchemaElement> {
     KeySchemaElement::builder()
         .attribute_name(name)
         .key_type(KeyType::Hash)
         .build()
 }
 
-/// Keys and status only, so that a report costs no index write.
 fn index(name: &str, key: &str) -> Built<GlobalSecondaryIndex> {
-    let projection = if key == attribute::STATUS {
-        Projection::builder()
-            .projection_type(ProjectionType::KeysOnly)
-            .build()
-    } else {
-        Projection::builder()
-            .projection_type(ProjectionType::Include)
-            .non_key_attributes(attribute::STATUS)
-            .build()
-    };
     GlobalSecondaryIndex::builder()
         .index_name(name)
         .key_schema(hash_key(key)?)
-        .projection(projection)
+        .projection(projection(key))
+        .build()
+}
+
+/// Keys and status only, so that a report costs no index write.
+pub(crate) fn projection(key: &str) -> Projection {
+    if key == attribute::STATUS {
+        return Projection::builder()
+            .projection_type(ProjectionType::KeysOnly)
+            .build();
+    }
+    Projection::builder()
+        .projection_type(ProjectionType::Include)
+        .non_key_attributes(attribute::STATUS)
         .build()
 }

@@ -19,6 +19,7 @@ async fn rows() -> (Rows, Client) {
     let connection = Connection {
         endpoint: Some(endpoint),
         s3_endpoint: None,
+        profile: None,
         region: "us-west-2".into(),
     };
     let client = connection.dynamodb().await;
@@ -186,6 +187,7 @@ async fn an_unreachable_table_says_where() {
     let connection = Connection {
         endpoint: Some("http://127.0.0.1:1".into()),
         s3_endpoint: None,
+        profile: None,
         region: "us-west-2".into(),
     };
     let rows = Rows::new(connection.dynamodb().await, "enclaves");

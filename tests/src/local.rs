@@ -60,6 +60,7 @@ impl Local {
         let connection = Connection {
             endpoint: Some(text("endpoint")),
             s3_endpoint: None,
+            profile: None,
             region: text("region"),
         };
         let client = runtime.block_on(connection.dynamodb());

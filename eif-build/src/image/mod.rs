@@ -161,6 +161,28 @@ pub async fn resolve(image: &ImageRef, options: &Options) -> Result<Digest, Erro
     }
 }
 
+/// The bytes of all that the manifest of an image names; of `docker save`'s archive, those of the file.
+pub async fn weigh(image: &ImageRef, options: &Options) -> Result<u64, Error> {
+    let manifest = match image.location() {
+        Location::Registry(name) => {
+            let client = registry::Client::new(name, image, options).await?;
+            client.manifest().await?.1
+        }
+        Location::OciDir { .. } | Location::OciArchive { .. } => layout::open(image)?.manifest()?.1,
+        Location::DockerArchive { path } => {
+            let metadata = std::fs::metadata(path);
+            return metadata
+                .map(|metadata| metadata.len())
+                .map_err(|source| Error::File {
+                    path: path.clone(),
+                    source,
+                });
+        }
+    };
+    let sizes = manifest.blobs().into_iter().map(|blob| blob.size);
+    Ok(sizes.fold(0, u64::saturating_add))
+}
+
 /// Brings an image onto this machine: what a registry has is fetched into the cache, what is there already is not.
 pub async fn open(image: &ImageRef, options: &Options) -> Result<Image, Error> {
     match image.location() {

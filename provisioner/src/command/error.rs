@@ -16,7 +16,9 @@ pub enum Error {
     #[error(transparent)]
     Local(#[from] crate::local::Error),
     /// The tables.
-    #[error("{0}; does the pipeline run (`treza local up`)?")]
+    #[error(
+        "{0}; does the pipeline run (`treza local up`), and are --environment, --region and credentials right?"
+    )]
     Store(#[from] store::Error),
 }
 

@@ -21,6 +21,14 @@ pub(super) struct Logs {
 
 impl Logs {
     pub(super) async fn run(&self, global: &Global) -> Result<ExitCode, Error> {
+        if let Some(environment) = &global.environment {
+            let (id, region) = (&self.id, &global.region);
+            let why = format!(
+                "the log of an enclave in AWS is in CloudWatch: aws logs tail /aws/ec2/enclave/{id} --region {region} \
+                 (environment {environment})"
+            );
+            return Err(Error::Refused(why));
+        }
         if global.endpoint.is_some() || global.table.is_some() {
             let why = "logs are those of enclaves on this machine: --endpoint and --table mean nothing here";
             return Err(Error::Refused(why.into()));

@@ -1,5 +1,6 @@
 //! The user's command `treza`: what it takes, and what it answers.
 
+mod cloud;
 mod deploy;
 mod error;
 mod local;
@@ -40,6 +41,12 @@ struct Global {
     /// The local pipeline's state [default: $TREZA_STATE_DIR, else treza in $XDG_STATE_HOME or ~/.local/state]
     #[arg(long, global = true, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// A pipeline in AWS, by its environment's name, instead of the local one
+    #[arg(long, global = true, value_name = "NAME", conflicts_with_all = ["endpoint", "state_dir"], value_parser = session::environment)]
+    environment: Option<String>,
+    /// The profile of AWS's configuration files
+    #[arg(long, global = true, value_name = "NAME")]
+    profile: Option<String>,
     /// The region that the pipeline serves
     #[arg(long, global = true, value_name = "NAME", default_value = "us-west-2")]
     region: String,
@@ -53,6 +60,9 @@ enum Command {
     /// The whole pipeline on this machine: up or down
     #[command(subcommand)]
     Local(local::Command),
+    /// An environment in AWS, made and taken down with Terraform
+    #[command(subcommand)]
+    Cloud(cloud::Command),
     /// Writes a row that asks for an enclave
     Deploy(deploy::Deploy),
     /// Shows one row, or all
@@ -75,6 +85,7 @@ impl Program {
         let global = &self.global;
         let done = match &self.command {
             Command::Local(command) => command.run(global).await,
+            Command::Cloud(command) => command.run(global).await,
             Command::Deploy(command) => command.run(global).await,
             Command::Status(command) => command.run(global).await,
             Command::Pause(command) => command.run(global, &turn::PAUSE).await,

@@ -13,18 +13,23 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects to `--endpoint`, else to the local pipeline.
+    /// Connects to the pipeline of `--environment` in AWS or to `--endpoint`, else to the local pipeline.
     pub(super) async fn open(global: &Global) -> Result<Self, Error> {
-        let (endpoint, region, table) = match &global.endpoint {
-            Some(endpoint) => (endpoint.clone(), global.region.clone(), Tables::default().rows),
-            None => {
+        let (endpoint, region, table) = match (&global.environment, &global.endpoint) {
+            (Some(environment), _) => (None, global.region.clone(), rows_table(environment)),
+            (None, Some(endpoint)) => {
+                let table = Tables::default().rows;
+                (Some(endpoint.clone()), global.region.clone(), table)
+            }
+            (None, None) => {
                 let local = StateDir::choose(global.state_dir.clone())?.read_local()?;
-                (local.endpoint, local.region, local.rows)
+                (Some(local.endpoint), local.region, local.rows)
             }
         };
         let connection = Connection {
-            endpoint: Some(endpoint),
+            endpoint,
             s3_endpoint: None,
+            profile: global.profile.clone(),
             region: region.clone(),
         };
         let table = global.table.clone().unwrap_or(table);
@@ -39,6 +44,23 @@ impl Session {
         let missing = || Error::CouldNot(format!("there is no row {id}: `treza status` lists them"));
         self.rows.get(id).await?.ok_or_else(missing)
     }
+}
+
+/// The table of rows that Terraform makes for an environment. (`--table` names another.)
+fn rows_table(environment: &str) -> String {
+    format!("treza-{environment}-enclaves")
+}
+
+/// The name of an environment on the command line: it stands in the names of all that Terraform makes.
+pub(super) fn environment(text: &str) -> Result<String, String> {
+    let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let sound = (2..=12).contains(&text.len())
+        && text.starts_with(|first: char| first.is_ascii_lowercase())
+        && text.bytes().all(letters);
+    if sound {
+        return Ok(text.to_owned());
+    }
+    Err("write 2 to 12 of a-z, 0-9 and '-', a letter first: dev, staging, prod".into())
 }
 
 /// An id on the command line.

@@ -27,6 +27,8 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How long the pipeline may take to come up, and to end with all its enclaves.
 const UP_LIMIT: Duration = Duration::from_secs(60);
 const DOWN_LIMIT: Duration = Duration::from_secs(60);
+/// How long a row may wait for this machine: an image to be fetched and built, an enclave to boot.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// The wait between two looks.
 const LOOK: Duration = Duration::from_millis(50);
 /// The most bytes of a log's end that are shown.
@@ -148,6 +150,7 @@ impl Running {
         let connection = Connection {
             endpoint: Some(served.endpoint.clone()),
             s3_endpoint: options.s3_endpoint.clone(),
+            profile: None,
             region: region.to_owned(),
         };
         let (client, tables) = (connection.dynamodb().await, Tables::default());
@@ -174,6 +177,7 @@ impl Running {
             clock: Arc::new(SystemClock),
             roots: vec![Root::aws_nitro(), root],
             region: region.to_owned(),
+            patience: PATIENCE,
         };
         let (rows, reports) = runner::open(&served, &tables, state)?;
         let runner = Runner::start(pipeline, served.database.clone(), rows, reports).await?;

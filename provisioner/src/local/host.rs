@@ -34,13 +34,17 @@ impl Hosts for ThisMachine {
         Err(Fault::new("configuration.cpu_count", problem))
     }
 
-    fn provide<'a>(&'a self, _: &'a RecordId, _: &'a EnclaveRequest) -> BoxFuture<'a, Result<Host, Error>> {
+    fn provide<'a>(&'a self, _: &'a RecordId, _: u64) -> BoxFuture<'a, Result<Host, Error>> {
         let host = Host {
             instance_id: self.instance_id.clone(),
             address: ADDRESS.into(),
             daemon_version: None,
         };
         async { Ok(host) }.boxed()
+    }
+
+    fn are_dedicated(&self) -> bool {
+        false
     }
 }
 

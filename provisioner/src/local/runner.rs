@@ -189,8 +189,8 @@ async fn watch(pipeline: Pipeline, database: Database) {
             tracing::warn!(%error);
         }
         match monitor::monitor(&pipeline).await {
-            Ok(faults) => {
-                for (id, error) in faults {
+            Ok(watched) => {
+                for (id, error) in watched.faults {
                     tracing::warn!(id, %error, "the monitor could not look after the row");
                 }
             }

@@ -90,11 +90,11 @@ async fn until(world: &World, id: &str, status: Status) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_rows_at_once_go_there_and_back() {
+async fn a_hundred_rows_at_once_go_there_and_back() {
     let world = Arc::new(World::new().await);
     let _runner = run(&world).await;
     let host = host(&world);
-    let ids: Vec<_> = (0..20).map(|n| format!("row-{n}")).collect();
+    let ids: Vec<_> = (0..100).map(|n| format!("row-{n}")).collect();
     for id in &ids {
         world.put(web_row(id)).await;
     }
@@ -191,6 +191,7 @@ async fn streams_are_trimmed_and_their_positions_hold() {
     let connection = store::Connection {
         endpoint: Some(served.endpoint.clone()),
         s3_endpoint: None,
+        profile: None,
         region: "us-west-2".into(),
     };
     let client = connection.dynamodb().await;

@@ -2,8 +2,10 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
+mod faults;
 mod hostile_host;
 mod local;
+mod model;
 mod monitor;
 mod races;
 mod reports;

@@ -11,7 +11,7 @@ use serde_json::json;
 use std::time::Duration;
 
 async fn look(world: &World) {
-    let faults = monitor(&world.pipeline).await.unwrap();
+    let faults = monitor(&world.pipeline).await.unwrap().faults;
     assert!(faults.is_empty(), "{faults:?}");
 }
 

@@ -22,6 +22,7 @@ use provisioner::verify::{self, Verdict};
 use provisioner::workflow::{self, Execution};
 use provisioner::{trigger, validate};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 use store::{Connection, Reports, Rows, Tables};
@@ -76,6 +77,7 @@ impl Images for Registry {
 #[derive(Default)]
 pub struct OneHost {
     pub hook: Mutex<Option<Hook>>,
+    pub dedicated: AtomicBool,
 }
 
 impl Hosts for OneHost {
@@ -83,7 +85,11 @@ impl Hosts for OneHost {
         Ok(())
     }
 
-    fn provide<'a>(&'a self, _: &'a RecordId, _: &'a EnclaveRequest) -> BoxFuture<'a, Result<Host, Error>> {
+    fn are_dedicated(&self) -> bool {
+        self.dedicated.load(Ordering::Relaxed)
+    }
+
+    fn provide<'a>(&'a self, _: &'a RecordId, _: u64) -> BoxFuture<'a, Result<Host, Error>> {
         async {
             run(&self.hook).await;
             Ok(Host {
@@ -128,8 +134,9 @@ impl Clock for Ahead {
 pub struct Told(pub Mutex<Vec<(String, String)>>);
 
 impl Notifier for Told {
-    fn failed(&self, id: &str, reason: &str) {
+    fn failed<'a>(&'a self, id: &'a str, reason: &'a str) -> BoxFuture<'a, ()> {
         self.0.lock().unwrap().push((id.into(), reason.into()));
+        std::future::ready(()).boxed()
     }
 }
 
@@ -151,6 +158,7 @@ impl World {
         let connection = Connection {
             endpoint: Some(served.endpoint.clone()),
             s3_endpoint: None,
+            profile: None,
             region: REGION.into(),
         };
         let (client, tables) = (connection.dynamodb().await, Tables::default());
@@ -176,6 +184,7 @@ impl World {
                 Root::from_der(AUTHORITY.certificate()).unwrap(),
             ],
             region: REGION.into(),
+            patience: Duration::from_secs(10 * 60),
         };
         let folder = tempfile::tempdir().unwrap();
         let stream = Stream::open(served.database.clone(), &tables.rows, folder.path().join("rows")).unwrap();
