@@ -76,7 +76,8 @@ def nat_gateways():
 def keys():
     kms = client("kms")
     found = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
-    return sorted(key["KeyId"] for key in found if key["KeyState"] != "PendingDeletion")
+    # AWS's own keys come with the first use of a service, and stay.
+    return sorted(key["KeyId"] for key in found if key["KeyState"] != "PendingDeletion" and key["KeyManager"] == "CUSTOMER")
 
 
 def policies():

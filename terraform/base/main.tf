@@ -25,22 +25,6 @@ module "artifacts" {
   force_destroy = !var.deletion_protection
 }
 
-module "runner_registry" {
-  source       = "../modules/registry"
-  name         = "${local.prefix}-runner"
-  kms_key_arn  = aws_kms_key.data.arn
-  force_delete = !var.deletion_protection
-}
-
-# For the images of rows: whoever has no registry pushes here.
-module "image_registry" {
-  source       = "../modules/registry"
-  for_each     = var.repositories
-  name         = "${local.prefix}-${each.value}"
-  kms_key_arn  = aws_kms_key.data.arn
-  force_delete = !var.deletion_protection
-}
-
 module "tables" {
   source              = "../modules/tables"
   prefix              = local.prefix
@@ -63,17 +47,6 @@ module "trail" {
   prefix        = local.prefix
   kms_key_arn   = aws_kms_key.data.arn
   force_destroy = !var.deletion_protection
-}
-
-# Docker's config.json for registries that ask for a password. The value is put there by hand (aws secretsmanager
-# put-secret-value), so that it is in no state and no variable.
-resource "aws_secretsmanager_secret" "registries" {
-  #checkov:skip=CKV2_AWS_57:What a registry accepts as a password is not ours to rotate.
-  count                   = var.registry_credentials ? 1 : 0
-  name                    = "${local.prefix}/registries"
-  description             = "Docker's config.json, for registries that ask for a password."
-  kms_key_id              = aws_kms_key.data.arn
-  recovery_window_in_days = var.deletion_protection ? 30 : 0
 }
 
 # What runtime and the command read.

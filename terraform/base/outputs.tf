@@ -13,7 +13,7 @@ locals {
     runner_repository_url    = module.runner_registry.url
     runner_repository_arn    = module.runner_registry.arn
     image_repository_urls    = { for name, repository in module.image_registry : name => repository.url }
-    registry_secret_arn      = one(aws_secretsmanager_secret.registries[*].arn)
+    upstream_repository_arns = [for rule in aws_ecr_pull_through_cache_rule.upstream : "arn:${local.partition}:ecr:${var.region}:${local.account}:repository/${rule.ecr_repository_prefix}/*"]
   }
 }
 

@@ -17,8 +17,14 @@ variable "repositories" {
   }
 }
 
-variable "registry_credentials" {
-  description = "Whether there is a secret for the credentials of registries other than ECR."
-  type        = bool
-  default     = false
+variable "upstream_registries" {
+  description = "Other registries whose images are pulled through ECR: url, and whether there are credentials (a secret). As docker-hub = { url = \"registry-1.docker.io\", credentials = true }."
+  type        = map(object({ url = string, credentials = optional(bool, false) }))
+  default     = {}
+
+  validation {
+    condition = alltrue([for name, registry in var.upstream_registries :
+    can(regex("^[a-z][a-z0-9-]{1,10}$", name)) && can(regex("^[a-z0-9.-]+(/[a-z0-9._-]+)*$", registry.url))])
+    error_message = "upstream_registries must have names of 2 to 11 lower-case letters, digits and hyphens, and urls as ECR takes them: registry-1.docker.io, public.ecr.aws, ghcr.io, quay.io."
+  }
 }

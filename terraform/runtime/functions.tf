@@ -93,12 +93,12 @@ locals {
         Resource = concat(["${local.base.artifact_bucket_arn}/bundles/*"], [for bucket in local.eif_bucket_arns : "${bucket}/*"])
       },
     ],
-    local.base.registry_secret_arn == null ? [] : [{
-      # Credentials of other registries: GetSecretValue.
-      Sid      = "RegistryCredentials"
+    length(local.base.upstream_repository_arns) == 0 ? [] : [{
+      # The first pull of an image of another registry: ECR makes the repository and fetches it.
+      Sid      = "PullThrough"
       Effect   = "Allow"
-      Action   = "secretsmanager:GetSecretValue"
-      Resource = local.base.registry_secret_arn
+      Action   = ["ecr:CreateRepository", "ecr:BatchImportUpstreamImage"]
+      Resource = local.base.upstream_repository_arns
     }],
   )
   eif_bucket_arns = [for bucket in var.eif_buckets : "arn:${local.partition}:s3:::${bucket}"]

@@ -48,20 +48,35 @@ run "what_others_read_is_in_the_parameter" {
 
 run "switches_are_off_unless_asked_for" {
   assert {
-    condition     = length(module.trail) == 0 && length(aws_secretsmanager_secret.registries) == 0
-    error_message = "neither trail nor secret"
+    condition     = length(module.trail) == 0 && length(aws_ecr_pull_through_cache_rule.upstream) == 0
+    error_message = "neither trail nor other registries"
   }
 }
 
 run "switches_are_on_where_asked_for" {
   variables {
-    cloudtrail           = true
-    registry_credentials = true
-    notify               = ["ops@example.com"]
+    cloudtrail = true
+    upstream_registries = {
+      docker-hub = { url = "registry-1.docker.io", credentials = true }
+      quay       = { url = "quay.io" }
+    }
+    notify = ["ops@example.com"]
   }
   assert {
-    condition     = length(module.trail) == 1 && length(aws_secretsmanager_secret.registries) == 1 && length(aws_sns_topic_subscription.email) == 1
-    error_message = "trail, secret and subscription"
+    condition     = length(module.trail) == 1 && length(aws_sns_topic_subscription.email) == 1
+    error_message = "trail and subscription"
+  }
+  assert {
+    condition     = aws_ecr_pull_through_cache_rule.upstream["docker-hub"].credential_arn == aws_secretsmanager_secret.upstream["docker-hub"].arn && aws_ecr_pull_through_cache_rule.upstream["quay"].credential_arn == null
+    error_message = "a registry that asks for credentials has its secret, another has none"
+  }
+  assert {
+    condition     = keys(aws_secretsmanager_secret.upstream) == ["docker-hub"] && aws_secretsmanager_secret.upstream["docker-hub"].name == "ecr-pullthroughcache/treza-dev-docker-hub"
+    error_message = "under the name that ECR reads"
+  }
+  assert {
+    condition     = toset(output.base.upstream_repository_arns) == toset(["arn:aws:ecr:us-west-2:123456789012:repository/treza-dev-docker-hub/*", "arn:aws:ecr:us-west-2:123456789012:repository/treza-dev-quay/*"])
+    error_message = "runtime learns what may be pulled through"
   }
 }
 
@@ -82,10 +97,11 @@ run "what_cannot_be_meant_is_refused" {
     architecture         = "riscv"
     reserved_concurrency = { nobody = 1 }
     repositories         = ["runner"]
+    upstream_registries  = { "Docker Hub" = { url = "https://registry-1.docker.io" } }
   }
   expect_failures = [
     var.environment, var.region, var.tags, var.cost_center, var.notify, var.budget_usd, var.log_retention_days, var.vpc_cidr, var.egress,
-    var.nat_gateways, var.host_ingress_cidrs, var.architecture, var.reserved_concurrency, var.repositories,
+    var.nat_gateways, var.host_ingress_cidrs, var.architecture, var.reserved_concurrency, var.repositories, var.upstream_registries,
   ]
 }
 

@@ -15,7 +15,7 @@ override_data {
        "artifact_bucket": "treza-dev-artifacts", "artifact_bucket_arn": "arn:aws:s3:::treza-dev-artifacts",
        "kms_key_arn": "arn:aws:kms:us-west-2:123456789012:key/data", "topic_arn": "arn:aws:sns:us-west-2:123456789012:treza-dev-alerts",
        "permissions_boundary_arn": "arn:aws:iam::123456789012:policy/treza-dev-host-boundary",
-       "runner_repository_arn": "arn:aws:ecr:us-west-2:123456789012:repository/treza-dev-runner", "registry_secret_arn": null}
+       "runner_repository_arn": "arn:aws:ecr:us-west-2:123456789012:repository/treza-dev-runner", "upstream_repository_arns": []}
     JSON
   }
 }

@@ -85,3 +85,7 @@ mock_resource "aws_cloudwatch_event_rule" {
 mock_resource "aws_instance" {
   defaults = { id = "i-0123456789abcdef0" }
 }
+
+mock_resource "aws_secretsmanager_secret" {
+  defaults = { arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:mock" }
+}
