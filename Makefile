@@ -64,6 +64,11 @@ agent: setup
 package: programs
 	@scripts/package.sh target/package
 
+## make unit     the package under a real systemd, with an enclave under its unit's limits (root)
+.PHONY: unit
+unit: programs bundle image
+	@scripts/unit.sh
+
 ## make kernel   the enclave's kernel
 .PHONY: kernel
 kernel:

@@ -36,10 +36,7 @@ make_image() { # NAME
     describe "$1"
     "$top/scripts/packages.sh" mmdebstrap umoci
     work=$(mktemp -d "${TMPDIR:-/tmp}/treza-image.XXXXXX")
-    # The suites that this machine's apt already has from Debian.
-    apt-get indextargets --format 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(REPO_URI) $(CODENAME) $(COMPONENT)' \
-        'Created-By: Packages' 'Origin: Debian' | sort -u > "$work/sources.list"
-    [ -s "$work/sources.list" ] || { echo "image.sh: apt knows no Debian suite; run apt-get update" >&2; exit 1; }
+    "$top/scripts/suites.sh" > "$work/sources.list"
     suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
     echo "==> making an image of Debian's $package ($suite)"
     mmdebstrap --quiet --variant=essential --include="$package" "${hooks[@]}" \
