@@ -33,6 +33,21 @@ for module in base runtime host modules/*; do
 done
 echo "$tests tests and files of tests pass"
 
+echo "==> costs"
+# One spelling of each sum: what the command prints stands in the page and in the environment's own file.
+environment=
+while read -r name _ sum; do
+    case $name in
+    \[*) environment=$(tr -d '[]' <<<"$name") ;;
+    base | runtime)
+        grep -q "| .*\b$sum\b" ../docs/costs.md && grep -q "\b$sum for $name" "environments/$environment.tfvars" || {
+            echo "terraform.sh: $name of $environment costs $sum in environments/costs.toml, and not in docs/costs.md or $environment.tfvars" >&2
+            exit 1
+        }
+        ;;
+    esac
+done <environments/costs.toml
+
 EVERYWHERE=(
     CKV_AWS_144     # replication to another region: state and artifacts are versioned, tables have point-in-time recovery
     CKV_AWS_18      # access logs of buckets: CloudTrail keeps the calls where it is switched on

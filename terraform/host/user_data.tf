@@ -11,6 +11,8 @@ locals {
     bundles = "/var/lib/treza/bundles"
     region = ${jsonencode(local.region)}
     driver = ${jsonencode(var.driver)}
+    # Each look is a query and a read: at the daemon's own 200 ms they would cost ten times as much (docs/costs.md).
+    poll_ms = 2000
 
     [tables]
     rows = ${jsonencode(local.rows_table)}
