@@ -23,7 +23,8 @@ for _ in $(seq 300); do
     kill -0 "$account" || { cat "$directory/account.log" >&2; exit 1; }
     sleep 0.1
 done
-export AWS_ENDPOINT_URL=http://$(cat "$directory/address") AWS_REGION=us-west-2
+address=$(cat "$directory/address")
+export AWS_ENDPOINT_URL=http://$address AWS_REGION=us-west-2
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_EC2_METADATA_DISABLED=true
 
 inventory() { "$python" "$here/inventory.py" >"$directory/before.$1.json"; }

@@ -34,7 +34,6 @@ locals {
       { path = "/etc/treza/install.env", permissions = "0644", content = local.install_env },
       { path = "/etc/treza/install.sh", permissions = "0755", content = file("${path.module}/files/install.sh") },
       { path = "/etc/treza/logs.json", permissions = "0644", content = file("${path.module}/files/logs.json") },
-      { path = "/etc/systemd/system/treza-host.service", permissions = "0644", content = file("${path.module}/files/treza-host.service") },
     ]
     runcmd = [["/etc/treza/install.sh"]]
   }

@@ -11,7 +11,7 @@ variable "lambda_zip" {
 }
 
 variable "host_package" {
-  description = "The hosts' package: a tar.gz with treza-host, treza-eif and the unit file."
+  description = "The hosts' package, as scripts/package.sh makes it."
   type        = string
 
   validation {

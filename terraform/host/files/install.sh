@@ -22,7 +22,6 @@ fetch() { # URI FILE: for some minutes, since permissions of a new role are not 
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p /var/lib/treza/bundles /var/log/treza
 
 fetch "$PACKAGE_URI" "$work/package.tar.gz"
 echo "$PACKAGE_SHA256  $work/package.tar.gz" | sha256sum --check --status || {
@@ -31,7 +30,7 @@ echo "$PACKAGE_SHA256  $work/package.tar.gz" | sha256sum --check --status || {
 }
 mkdir "$work/package"
 tar -xzf "$work/package.tar.gz" -C "$work/package" --no-same-owner
-install -m 0755 "$work/package/treza-host" "$work/package/treza-eif" /usr/local/bin/
+"$work/package/install.sh" # programs, unit, user, folders
 
 default=--default
 for bundle in $BUNDLES; do # the import checks that it has this digest's content
@@ -48,7 +47,6 @@ elif ! command -v qemu-system-x86_64 >/dev/null; then
     exit 1
 fi
 
-systemctl daemon-reload
 systemctl enable --now treza-host.service
 
 # Logs last: an enclave does not wait for them.

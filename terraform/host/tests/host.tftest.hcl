@@ -203,7 +203,7 @@ run "user_data_is_small_and_has_nothing_of_the_row" {
   }
   assert {
     condition = toset(jsondecode(trimprefix(local.user_data, "#cloud-config\n")).write_files[*].path) == toset([
-    "/etc/treza/host.toml", "/etc/treza/install.env", "/etc/treza/install.sh", "/etc/treza/logs.json", "/etc/systemd/system/treza-host.service"])
-    error_message = "configuration, installation, unit"
+    "/etc/treza/host.toml", "/etc/treza/install.env", "/etc/treza/install.sh", "/etc/treza/logs.json"])
+    error_message = "configuration and installation; the unit is the package's"
   }
 }
