@@ -7,12 +7,16 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top"
 case ${1:-x86_64} in
-    x86_64) architecture=x86_64 target=x86_64-unknown-linux-musl build=(cargo build) ;;
+    x86_64)
+        architecture=x86_64 target=x86_64-unknown-linux-musl build=(cargo build)
+        scripts/packages.sh musl-tools
+        ;;
     arm64)
         architecture=arm64 target=aarch64-unknown-linux-musl build=(cargo zigbuild)
         tools=$top/target/cloud-tools
         [ -x "$tools/bin/cargo-zigbuild" ] || {
             echo "==> installing cargo-zigbuild and zig into target/cloud-tools"
+            scripts/packages.sh python3-venv
             python3 -m venv "$tools"
             "$tools/bin/pip" install --quiet cargo-zigbuild==0.20.1 ziglang==0.13.0
         }
