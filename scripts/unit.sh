@@ -15,7 +15,11 @@ finish() {
     set +e
     [ $code = 0 ] || tail -n 15 "$work/console" "$root"/var/log/treza/*.log
     [ -z "$system" ] || { kill -9 "$system"; wait "$system"; } 2>/dev/null
-    for _ in $(seq 50); do rmdir "$group" 2>/dev/null && break; sleep 0.1; done
+    for _ in $(seq 50); do # its own systemd made groups in it
+        find "$group" -depth -type d -exec rmdir {} + 2>/dev/null
+        [ -e "$group" ] || break
+        sleep 0.1
+    done
     rm -rf "$work"
     exit $code
 }
