@@ -5,6 +5,7 @@
 listens on 127.0.0.1 only and writes `host:port` to DIRECTORY/address. It ends at SIGTERM or SIGINT, and ends every task
 that it started. What is not moto's own stands beside this file, one subject each:
 
+    calls.py     what was called, in DIRECTORY/calls
     gaps.py      operations that Terraform's provider calls and moto lacks
     functions.py lambda:invoke of a state machine goes to the Lambda service in $TREZA_LAMBDA_SERVICE
     fargate.py   ecs:runTask of a state machine runs the program in $TREZA_FARGATE
@@ -28,6 +29,7 @@ from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+import calls
 import fargate
 import faults
 import functions
@@ -79,7 +81,8 @@ def main():
     functions.bind()
     fargate.bind(options.directory / "tasks")
 
-    application = faults.Faults(Serialised(DomainDispatcherApplication(create_backend_app)))
+    application = calls.Calls(Serialised(DomainDispatcherApplication(create_backend_app)), options.directory / "calls")
+    application = faults.Faults(application)
     server = make_server("127.0.0.1", options.port, application, threaded=True, request_handler=MotoRequestHandler)
     # Where moto's interpreter of state machines finds this account.
     os.environ["MOTO_PORT"] = str(server.server_port)

@@ -53,10 +53,16 @@ apply runtime "runtime: applied, planned again"
 [ "$last" -lt "$limit" ] || { echo "check.sh: runtime took $last s, and is to take less than $limit" >&2; exit 1; }
 "$python" "$here/test_estate.py" Runtime
 inventory host
+: >"$directory/calls"
 apply host "host: applied"
+cp "$directory/calls" "$directory/calls.host"
 "$python" "$here/test_estate.py" Host
+: >"$directory/calls"
 apply no-host "host: destroyed"
+cat "$directory/calls" >>"$directory/calls.host"
 as_before host
+echo "==> what was called for a host, against what the runner may"
+CALLS=$directory/calls.host "$python" "$here/test_estate.py" Runner
 apply no-runtime "runtime: destroyed"
 as_before runtime
 "$python" "$here/test_estate.py" Survivors

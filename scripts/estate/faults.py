@@ -7,14 +7,12 @@ refuses the next `times` calls of that action whose request holds the text `cont
 GET /faults lists those that are left, DELETE /faults forgets them.
 """
 
-import io
 import json
 import threading
 import urllib.parse
 import xml.sax.saxutils
 
-# The longest request that is read to look for an action; a longer one is an object on its way to S3.
-LONGEST = 1 << 20
+from calls import body_of
 
 
 class Faults:
@@ -52,15 +50,6 @@ class Faults:
                     self.faults = [left for left in self.faults if left["times"] > 0]
                     return fault
         return None
-
-
-def body_of(environ):
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    if length > LONGEST:
-        return b""
-    body = environ["wsgi.input"].read(length)
-    environ["wsgi.input"] = io.BytesIO(body)
-    return body
 
 
 def action_of(target, body):

@@ -1,7 +1,9 @@
-"""The estate as it was applied, asked of the account's own APIs: `test_estate.py Base|Runtime|Host|Survivors`."""
+"""The estate as it was applied, asked of the account's own APIs: `test_estate.py Base|Runtime|Host|Runner|Survivors`."""
 
 import base64
 import json
+import os
+import pathlib
 import unittest
 import urllib.parse
 
@@ -117,6 +119,39 @@ class Host(unittest.TestCase):
     def test_its_logs_are_where_the_application_reads_them(self):
         groups = client("logs").describe_log_groups(logGroupNamePrefix="/aws/ec2/enclave/")["logGroups"]
         self.assertEqual([group["logGroupName"] for group in groups], ["/aws/ec2/enclave/enc_1"])
+
+
+class Runner(unittest.TestCase):
+    """Terraform's calls for a host, from its apply to its end, against the policy of the role that makes them in AWS."""
+
+    # Needs no permission.
+    FREE = {"sts:GetCallerIdentity"}
+    # Permissions that are no calls, or whose calls Terraform did not make for this host, each with its reason.
+    NOT_CALLED = {
+        "iam:PassRole": "asked of whoever calls RunInstances or AddRoleToInstanceProfile",
+        "iam:TagRole": "asked of whoever calls CreateRole with tags",
+        "iam:TagInstanceProfile": "asked of whoever calls CreateInstanceProfile with tags",
+        "kms:TagResource": "asked of whoever calls CreateKey with tags",
+        "logs:TagResource": "asked of whoever calls CreateLogGroup with tags",
+        "logs:AssociateKmsKey": "asked of whoever calls CreateLogGroup with a key",
+        "ec2:CreateTags": "asked of whoever calls RunInstances with tags",
+        "kms:Decrypt": "S3's, for the state",
+        "kms:GenerateDataKey": "S3's, for the state",
+        "kms:PutKeyPolicy": "Terraform's, where a row is deployed again: PCR16 is another",
+        "dynamodb:GetItem": "the runner's own, for row and turn",
+        "dynamodb:UpdateItem": "the runner's own, for the turn",
+        "ecr:GetAuthorizationToken": "the runner's own, to measure an image",
+        "ecr:BatchGetImage": "the runner's own, to measure an image",
+        "ecr:GetDownloadUrlForLayer": "the runner's own, to measure an image",
+    }
+
+    def test_the_runner_may_what_is_called_and_no_more(self):
+        policy = document(client("iam").get_role_policy(RoleName=f"{PREFIX}-runner", PolicyName="runner")["PolicyDocument"])
+        actions = [statement["Action"] for statement in policy["Statement"]]
+        permitted = {action for one in actions for action in ([one] if isinstance(one, str) else one)}
+        called = set(pathlib.Path(os.environ["CALLS"]).read_text().split())
+        self.assertEqual(called - permitted - self.FREE, set(), "called, and not permitted")
+        self.assertEqual(permitted - called - set(self.NOT_CALLED), set(), "permitted, not called, and without a reason")
 
 
 class Survivors(unittest.TestCase):

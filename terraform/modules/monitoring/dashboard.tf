@@ -4,7 +4,7 @@ locals {
   widgets = [
     {
       title   = "Rows"
-      metrics = [for name in ["RowsFailed", "RowsStuck"] : ["Treza", name, "Environment", var.environment]]
+      metrics = [for name in ["RowsWatched", "RowsFailed", "RowsStuck"] : ["Treza", name, "Environment", var.environment]]
     },
     {
       title   = "Evidence"

@@ -94,8 +94,8 @@ locals {
       Sid    = "DescribeInstance"
       Effect = "Allow"
       Action = [
-        "ec2:DescribeImages", "ec2:DescribeInstanceAttribute", "ec2:DescribeInstanceCreditSpecifications", "ec2:DescribeInstances",
-        "ec2:DescribeInstanceTypes", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DescribeTags", "ec2:DescribeVolumes",
+        "ec2:DescribeImages", "ec2:DescribeInstanceAttribute", "ec2:DescribeInstances", "ec2:DescribeInstanceTypes", "ec2:DescribeTags",
+        "ec2:DescribeVolumes", "ec2:DescribeVpcs",
       ]
       Resource = "*"
     },
