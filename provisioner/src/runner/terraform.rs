@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 /// How long Terraform may wait for its own lock. Who has the lease waits for no other run: a lock that stays was left.
 const LOCK_TIMEOUT: &str = "-lock-timeout=10s";
@@ -183,17 +184,18 @@ async fn follow(child: &mut Child, transcript: &mut Transcript) -> Run<ExitStatu
     let mut terminated = signal(SignalKind::terminate()).map_err(lost("listen to", Path::new("signals")))?;
     let deadline = tokio::time::sleep(LIMIT);
     tokio::pin!(deadline);
-    let (mut stdout, mut stderr) = (lines(child.stdout.take()), lines(child.stderr.take()));
+    let mut lines = lines_of(child.stdout.take(), child.stderr.take());
     loop {
         tokio::select! {
-            Some(line) = next(&mut stdout) => transcript.line(&line),
-            Some(line) = next(&mut stderr) => transcript.line(&line),
+            line = lines.recv() => match line {
+                Some(line) => transcript.line(&line),
+                None => break,
+            },
             _ = terminated.recv() => return Err(Ended::Lost(Error::Terminated)),
             () = &mut deadline => {
                 let ended = format!("did not end within {} min", LIMIT.as_secs() / 60);
                 return Err(Ended::Failed(Transcript::default().failure(&ended)));
             }
-            else => break,
         }
     }
     child
@@ -228,25 +230,33 @@ fn ending(status: ExitStatus) -> String {
     }
 }
 
-type Lines<R> = Option<BufReader<R>>;
-
-fn lines<R: AsyncRead + Unpin>(from: Option<R>) -> Lines<R> {
-    from.map(BufReader::new)
+/// The lines of both, as they come, until both have ended.
+fn lines_of(stdout: Option<ChildStdout>, stderr: Option<ChildStderr>) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel(64);
+    if let Some(stdout) = stdout {
+        tokio::spawn(send_lines(stdout, sender.clone()));
+    }
+    if let Some(stderr) = stderr {
+        tokio::spawn(send_lines(stderr, sender));
+    }
+    lines
 }
 
-/// The next line, cut at [`MAX_LINE`]; none once there are no more.
-async fn next<R: AsyncRead + Unpin>(lines: &mut Lines<R>) -> Option<String> {
-    let reader = lines.as_mut()?;
-    let mut line = Vec::new();
-    let read = (&mut *reader)
-        .take(MAX_LINE as u64)
-        .read_until(b'\n', &mut line)
-        .await;
-    if !matches!(read, Ok(bytes) if bytes > 0) {
-        *lines = None;
-        return None;
+/// Sends each line of `from`, cut at [`MAX_LINE`].
+async fn send_lines(from: impl AsyncRead + Unpin, to: mpsc::Sender<String>) {
+    let mut reader = BufReader::new(from);
+    loop {
+        let mut line = Vec::new();
+        let read = (&mut reader)
+            .take(MAX_LINE as u64)
+            .read_until(b'\n', &mut line)
+            .await;
+        let ended = !matches!(read, Ok(bytes) if bytes > 0);
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        if ended || to.send(line).await.is_err() {
+            return;
+        }
     }
-    Some(String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
 /// The settings of the backend. An S3 of one's own is no AWS, and is not asked what only AWS knows.

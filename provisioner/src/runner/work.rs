@@ -199,7 +199,14 @@ impl Work {
     async fn lease(&self) -> Result<Option<Lease>, Error> {
         let Turn { id, generation } = self.turn();
         let owner = owner()?;
-        let lease = Lease::take(&self.deployment.turns, id, *generation, owner, self.settings.lease).await?;
+        let lease = Lease::take(
+            &self.deployment.turns,
+            id,
+            *generation,
+            owner,
+            self.settings.lease,
+        )
+        .await?;
         if lease.is_none() {
             self.superseded()?;
         }
