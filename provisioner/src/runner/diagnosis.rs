@@ -174,10 +174,12 @@ fn rules(all: &str) -> [(&'static [&'static str], Kind, &'static str); 6] {
     ]
 }
 
-/// The id of the lock, out of Terraform's own words: `ID:        7f1c…`.
+/// The id of the lock, out of Terraform's own words, where it has a line of its own: `  ID:        7f1c…`.
 fn lock_id(all: &str) -> Option<String> {
-    let (_, rest) = all.split_once("ID:")?;
-    let id = rest.split_whitespace().next()?;
+    let id = all
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("ID:"))?
+        .trim();
     let sound = id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     sound.then(|| id.to_owned())
 }
@@ -240,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_lock_that_was_left_is_known_by_its_id() {
-        let detail = "Error message: operation error S3: PutObject, PreconditionFailed\nLock Info:\n  \
+        let detail = "Error message: operation error S3: PutObject, RequestID: d2BIri, PreconditionFailed\nLock Info:\n  \
                       ID:        7b8e1f4c-0000-1111-2222-333344445555\n  Path:      hosts/a.tfstate";
         assert_eq!(
             failure("Error acquiring the state lock", detail).kind,

@@ -136,10 +136,11 @@ impl Terraform {
             .spawn()
             .map_err(lost("start", &self.program))?;
         let mut transcript = Transcript::default();
-        let status = match follow(&mut child, &mut transcript).await {
+        let mut lines = lines_of(child.stdout.take(), child.stderr.take());
+        let status = match follow(&mut child, &mut lines, &mut transcript).await {
             Ok(status) => status,
             Err(ended) => {
-                end(&mut child, &mut transcript).await;
+                end(&mut child, &mut lines, &mut transcript).await;
                 return Err(ended);
             }
         };
@@ -180,11 +181,14 @@ impl Terraform {
 }
 
 /// Reads what Terraform says until it ends.
-async fn follow(child: &mut Child, transcript: &mut Transcript) -> Run<ExitStatus> {
+async fn follow(
+    child: &mut Child,
+    lines: &mut mpsc::Receiver<String>,
+    transcript: &mut Transcript,
+) -> Run<ExitStatus> {
     let mut terminated = signal(SignalKind::terminate()).map_err(lost("listen to", Path::new("signals")))?;
     let deadline = tokio::time::sleep(LIMIT);
     tokio::pin!(deadline);
-    let mut lines = lines_of(child.stdout.take(), child.stderr.take());
     loop {
         tokio::select! {
             line = lines.recv() => match line {
@@ -205,13 +209,20 @@ async fn follow(child: &mut Child, transcript: &mut Transcript) -> Run<ExitStatu
 }
 
 /// Asks Terraform to end, which it does once the call to AWS that it is at has ended and its state is written.
-async fn end(child: &mut Child, transcript: &mut Transcript) {
+/// It is listened to all the while: with nobody to read what it says it would die of that, and leave its lock.
+async fn end(child: &mut Child, lines: &mut mpsc::Receiver<String>, transcript: &mut Transcript) {
     tracing::warn!("terraform is asked to end");
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
         // It may have ended this very moment.
         let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
     }
-    match tokio::time::timeout(GRACE, child.wait()).await {
+    let ended = tokio::time::timeout(GRACE, async {
+        while let Some(line) = lines.recv().await {
+            transcript.line(&line);
+        }
+        child.wait().await
+    });
+    match ended.await {
         Ok(Ok(status)) => transcript.line(&format!("terraform {}", ending(status))),
         _ => {
             tracing::error!("terraform does not end; killing it");

@@ -132,7 +132,7 @@ impl Model {
 
     async fn deliver(&mut self, most: usize, killed: bool) {
         self.records.extend(self.world.records());
-        let until = (self.taken + most).min(self.records.len());
+        let until = self.taken.saturating_add(most).min(self.records.len());
         for at in self.taken..until {
             let record = self.records[at].clone();
             let dies = killed && at + 1 == until;

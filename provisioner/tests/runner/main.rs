@@ -50,7 +50,8 @@ async fn a_zone_without_instances_gives_way_to_the_next() {
     module.answers(0, "api error InsufficientInstanceCapacity: none of m6i.xlarge");
     assert!(account.run("apply", "enc_1", 1, &module).await.success());
     assert_eq!(module.log(), ["make 0", "make 1"]);
-    assert!(account.turn("enc_1").await.host.is_some());
+    let turn = account.turn("enc_1").await;
+    assert!(turn.host.is_some(), "{turn:?} {run:?}");
 
     account.deploying("enc_2", 1).await;
     module.answers(1, "api error InsufficientInstanceCapacity: none of m6i.xlarge");
@@ -145,7 +146,8 @@ async fn a_run_that_is_told_to_end_leaves_no_lock() {
     let run = account.run("apply", "enc_1", 1, &module).await;
     assert!(run.success(), "{run:?}");
     assert!(!run.said("breaking it"), "the lock was given back: {run:?}");
-    assert!(account.turn("enc_1").await.host.is_some());
+    let turn = account.turn("enc_1").await;
+    assert!(turn.host.is_some(), "{turn:?} {run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,7 +168,8 @@ async fn the_run_after_one_that_was_killed_goes_on() {
     let run = account.run("apply", "enc_1", 1, &module).await;
     assert!(run.success(), "{run:?}");
     assert!(run.said("breaking it"), "{run:?}");
-    assert!(account.turn("enc_1").await.host.is_some());
+    let turn = account.turn("enc_1").await;
+    assert!(turn.host.is_some(), "{turn:?} {run:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
