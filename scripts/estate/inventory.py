@@ -76,8 +76,9 @@ def nat_gateways():
 def keys():
     kms = client("kms")
     found = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
-    # AWS's own keys come with the first use of a service, and stay.
-    return sorted(key["KeyId"] for key in found if key["KeyState"] != "PendingDeletion" and key["KeyManager"] == "CUSTOMER")
+    # Keys of AWS's own making come with the first use of a service, and stay. (moto calls them a customer's.)
+    made_here = [key for key in found if key["KeyManager"] == "CUSTOMER" and not key["Description"].startswith("Default ")]
+    return sorted(key["KeyId"] for key in made_here if key["KeyState"] != "PendingDeletion")
 
 
 def policies():
