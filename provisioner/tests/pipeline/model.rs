@@ -261,8 +261,10 @@ impl Model {
                 // Of what was never deployed there is nothing to resume, but for what it asks itself.
                 _ => assert_eq!(now.status, Status::Deployed, "{row}: {reason}"),
             }
+            // A pause of what was never taken up may be settled by a word of a host's that nothing runs.
+            let taken_up = now.generation > 0;
             assert!(
-                names.contains(&format!("{row}-{}", now.generation)),
+                !taken_up || names.contains(&format!("{row}-{}", now.generation)),
                 "{row}: its last request has its execution"
             );
         }

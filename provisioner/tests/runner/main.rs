@@ -51,7 +51,7 @@ async fn a_zone_without_instances_gives_way_to_the_next() {
     assert!(account.run("apply", "enc_1", 1, &module).await.success());
     assert_eq!(module.log(), ["make 0", "make 1"]);
     let turn = account.turn("enc_1").await;
-    assert!(turn.host.is_some(), "{turn:?} {run:?}");
+    assert!(turn.host.is_some(), "{turn:?}");
 
     account.deploying("enc_2", 1).await;
     module.answers(1, "api error InsufficientInstanceCapacity: none of m6i.xlarge");
