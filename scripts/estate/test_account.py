@@ -54,7 +54,7 @@ def client(service):
         endpoint_url=Account.endpoint,
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=Config(retries={"total_max_attempts": 1}),
+        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
     )
 
 
@@ -209,6 +209,27 @@ class Account(unittest.TestCase):
         with self.assertRaises(ClientError) as refused:
             client("ec2").run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1, SubnetId=self.subnet)
         self.assertEqual(refused.exception.response["Error"]["Code"], "InsufficientInstanceCapacity")
+
+    def test_calls_are_on_record_as_permissions_name_them(self):
+        client("dynamodb").list_tables()
+        client("ec2").describe_vpcs()
+        client("s3").create_bucket(Bucket="recorded", CreateBucketConfiguration={"LocationConstraint": REGION})
+        client("s3").put_object(Bucket="recorded", Key="a/b", Body=b"")
+        client("s3").list_objects_v2(Bucket="recorded")
+        called = (self.directory / "calls").read_text().split()
+        self.assertLessEqual({"dynamodb:ListTables", "ec2:DescribeVpcs", "s3:PutObject", "s3:ListBucket"}, set(called))
+
+    def test_a_bucket_that_refuses_what_is_not_tls_can_be_read(self):
+        s3 = client("s3")
+        s3.create_bucket(Bucket="bound", CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_object(Bucket="bound", Key="a", Body=b"1")
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::bound", "arn:aws:s3:::bound/*"]}
+        tls = {**deny, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+        s3.put_bucket_policy(Bucket="bound", Policy=json.dumps({"Version": "2012-10-17", "Statement": [tls]}))
+        self.assertEqual(s3.get_object(Bucket="bound", Key="a")["Body"].read(), b"1")
+        s3.put_bucket_policy(Bucket="bound", Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
+        with self.assertRaises(ClientError):
+            s3.get_object(Bucket="bound", Key="a")
 
     def test_one_of_many_writers_wins_a_condition(self):
         dynamodb = client("dynamodb")
