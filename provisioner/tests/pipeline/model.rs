@@ -104,7 +104,8 @@ impl Model {
             Event::Deliver { records, killed } => self.deliver(*records, *killed).await,
             Event::Replay { back } => {
                 let from = self.taken.saturating_sub(*back);
-                for record in self.records[from..self.taken].to_vec() {
+                for at in from..self.taken {
+                    let record = self.records[at].clone();
                     self.trigger(&record, true).await;
                 }
             }

@@ -99,12 +99,16 @@ impl Environment {
 
     /// Says what is about to be done, and asks, unless the user has said yes beforehand.
     fn announce(&self, what: &str, cost: &str) -> Result<(), Error> {
+        self.say(what, cost);
+        confirm("Go on?", self.yes)
+    }
+
+    fn say(&self, what: &str, cost: &str) {
         let Account { id, region, caller } = &self.account;
         eprintln!(
             "{what}\n  environment  {}\n  account      {id}, region {region}\n  as           {caller}\n  cost         {cost}",
             self.name
         );
-        confirm("Go on?", self.yes)
     }
 }
 
