@@ -160,9 +160,9 @@ class Account(unittest.TestCase):
         self.assertEqual(json.loads(end["cause"])["Containers"][0]["ExitCode"], 7)
 
     def test_a_state_that_times_out_stops_its_task(self):
-        end, seconds = self.run_machine(self.running("measure", TimeoutSeconds=1))
+        end, seconds = self.run_machine(self.running("measure", TimeoutSeconds=5))
         self.assertEqual(end["error"], "States.Timeout")
-        self.assertLess(seconds, 30)
+        self.assertLess(seconds, 50)
         for _ in range(100):
             if "asked to stop" in self.logs():
                 break
@@ -236,23 +236,33 @@ class Account(unittest.TestCase):
         attribute = {"AttributeName": "id", "AttributeType": "S"}
         key = {"AttributeName": "id", "KeyType": "HASH"}
         dynamodb.create_table(TableName="won", AttributeDefinitions=[attribute], KeySchema=[key], BillingMode="PAY_PER_REQUEST")
+        # A large row: moto copies it between the condition and the write.
+        filling = {"L": [{"M": {str(n): {"S": "x"} for n in range(50)}} for _ in range(100)]}
+        dynamodb.put_item(TableName="won", Item={"id": {"S": "row"}, "revision": {"N": "0"}, "filling": filling})
+        writers = [client("dynamodb") for _ in range(8)]
+        together = threading.Barrier(len(writers))
         won = []
 
-        def write(round):
-            try:
-                client("dynamodb").put_item(
-                    TableName="won", Item={"id": {"S": str(round)}}, ConditionExpression="attribute_not_exists(id)"
-                )
-                won.append(round)
-            except ClientError:
-                pass
+        def write(writer):
+            for revision in range(5):
+                together.wait()
+                try:
+                    writer.update_item(
+                        TableName="won",
+                        Key={"id": {"S": "row"}},
+                        UpdateExpression="SET revision = :next",
+                        ConditionExpression="revision = :now",
+                        ExpressionAttributeValues={":now": {"N": str(revision)}, ":next": {"N": str(revision + 1)}},
+                    )
+                    won.append(revision)
+                except ClientError:
+                    pass
 
-        for round in range(5):
-            writers = [threading.Thread(target=write, args=(round,)) for _ in range(8)]
-            for writer in writers:
-                writer.start()
-            for writer in writers:
-                writer.join()
+        threads = [threading.Thread(target=write, args=(writer,)) for writer in writers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         self.assertEqual(won, list(range(5)))
 
 
