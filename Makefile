@@ -102,7 +102,7 @@ check: setup
 	@scripts/kernel.sh check
 	@cargo fmt --all -- --check
 	@cargo clippy --release --workspace --all-targets -- -D warnings
-	@cargo clippy --release --package end-to-end --test estate -- -D warnings
+	@cargo clippy --release --workspace --test estate -- -D warnings
 	@cargo deny --log-level error check licenses bans sources
 
 ## make workflows-check  the workflows of GitHub Actions, and every shell script: ONLINE=yes asks GitHub too
