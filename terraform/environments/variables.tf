@@ -31,6 +31,11 @@ variable "tags" {
     condition     = alltrue([for name in keys(var.tags) : !startswith(name, "aws:") && !startswith(name, "treza:")])
     error_message = "tags must not begin with aws: or treza:, which have a meaning of their own."
   }
+  validation {
+    # A host reads its own tags from its metadata, which takes no others.
+    condition     = alltrue([for name in keys(var.tags) : can(regex("^[A-Za-z0-9+=.,_:@-]{1,128}$", name))])
+    error_message = "tags must be named by letters, digits and + - = . , _ : @, without blanks and slashes."
+  }
 }
 
 variable "cost_center" {

@@ -110,6 +110,7 @@ run "what_cannot_be_meant_is_refused_in_every_environment" {
   variables {
     driver      = "vmware"
     trust_roots = ["no certificate"]
+    tags        = { "cost center" = "1" }
   }
-  expect_failures = [var.driver, var.trust_roots]
+  expect_failures = [var.driver, var.trust_roots, var.tags]
 }
