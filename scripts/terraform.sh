@@ -26,12 +26,12 @@ for module in base runtime host modules/*; do
         exit 1
     }
     tail -n 1 "$top/target/terraform-check.log"
-    tests=$((tests + $(grep -c '\.\.\. pass$' "$top/target/terraform-check.log")))
+    tests=$((tests + $(grep -c '^  run .*\.\.\. pass$' "$top/target/terraform-check.log")))
     for named in $(sed -n 's/^variable "\(.*\)" {/\1/p; s/^output "\(.*\)" {/\1/p' "$module"/variables.tf "$module"/outputs.tf 2>/dev/null); do
         grep -q "$named" "$module/README.md" || { echo "terraform.sh: $module/README.md does not mention $named" >&2; exit 1; }
     done
 done
-echo "$tests tests and files of tests pass"
+echo "$tests tests pass"
 
 echo "==> costs"
 # One spelling of each sum: what the command prints stands in the page and in the environment's own file.
