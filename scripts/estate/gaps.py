@@ -6,8 +6,10 @@ import json
 import uuid
 
 from moto.budgets.responses import BudgetsResponse
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.instances import Instance
 from moto.ec2.models.nat_gateways import NatGatewayBackend
+from moto.ec2.responses.instances import InstanceResponse
 from moto.s3.models import FakeBucket, FakeDeleteMarker
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
@@ -21,6 +23,8 @@ def close():
     FakeBucket.get_permission = unconditional(FakeBucket.get_permission)
     Instance.terminate = with_its_interface(Instance.terminate)
     NatGatewayBackend.delete_nat_gateway = with_the_gateways_interface(NatGatewayBackend.delete_nat_gateway)
+    InstanceResponse.run_instances = with_enclave_options(InstanceResponse.run_instances)
+    NetworkInterface.association = property(of_an_address(NetworkInterface.association.fget))
     # moto closes the file of each version that it takes away; a delete marker has none.
     FakeDeleteMarker.dispose = lambda _: None
     BudgetsResponse.describe_subscribers_for_notification = describe_subscribers_for_notification
@@ -45,6 +49,24 @@ def describe_subscribers_for_notification(response):
     named = ("ComparisonOperator", "NotificationType", "Threshold")
     found = [n.subscribers for n in budget.notifications if all(n.details[key] == asked[key] for key in named)]
     return json.dumps({"Subscribers": found[0] if found else []})
+
+
+def with_enclave_options(run_instances):
+    """moto forgets them, and Terraform would make the instance anew."""
+
+    def run(response):
+        answer = run_instances(response)
+        enabled = (response._get_param("EnclaveOptions") or {}).get("Enabled")
+        for instance in answer.result.instances:
+            instance.enclave_options = {"Enabled": enabled in (True, "true")}
+        return answer
+
+    return run
+
+
+def of_an_address(association):
+    """An interface without a public address has none; moto answers an empty one, and Terraform would make the instance anew."""
+    return lambda interface: association(interface) or None
 
 
 def tagged(create_budget):

@@ -190,6 +190,17 @@ class Account(unittest.TestCase):
         state = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]["State"]["Name"]
         self.assertEqual(state, "stopped")
 
+    def test_an_instance_is_described_as_it_was_made(self):
+        ec2 = client("ec2")
+        interface = {"DeviceIndex": 0, "SubnetId": self.subnet, "AssociatePublicIpAddress": False}
+        made = ec2.run_instances(
+            ImageId="ami-12c6146b", MinCount=1, MaxCount=1, EnclaveOptions={"Enabled": True}, NetworkInterfaces=[interface]
+        )
+        found = ec2.describe_instances(InstanceIds=[made["Instances"][0]["InstanceId"]])["Reservations"][0]["Instances"][0]
+        self.assertEqual(found["EnclaveOptions"], {"Enabled": True})
+        self.assertNotIn("Association", found["NetworkInterfaces"][0])
+        ec2.terminate_instances(InstanceIds=[found["InstanceId"]])
+
     def test_an_execution_without_a_name_is_given_one(self):
         states = client("stepfunctions")
         definition = json.dumps({"StartAt": "Only", "States": {"Only": {"Type": "Pass", "End": True}}})

@@ -21,9 +21,9 @@ pub struct Difference {
 }
 
 impl Inventory {
-    /// All that the account holds now. Items of tables are listed by their `id` for the tables in `items_of`: rows stay,
-    /// and what else has items must lose them.
-    pub async fn of(account: &Account, items_of: &[&str]) -> Result<Self, CallError> {
+    /// All that the account holds now. Of a table in `held`, an item is listed by its `id` if it has one of these
+    /// attributes: what stays on record is no leftover, and a lease is.
+    pub async fn of(account: &Account, held: &[(&str, &[&str])]) -> Result<Self, CallError> {
         let mut seen = Seen {
             account,
             all: BTreeSet::new(),
@@ -34,8 +34,8 @@ impl Inventory {
         seen.keys().await?;
         seen.objects().await?;
         seen.named_things().await?;
-        for table in items_of {
-            seen.items(table).await?;
+        for (table, attributes) in held {
+            seen.items(table, attributes).await?;
         }
         Ok(Self(seen.all))
     }
@@ -313,17 +313,17 @@ impl Seen<'_> {
         Ok(())
     }
 
-    async fn items(&mut self, table: &str) -> Result<(), CallError> {
-        let body = json!({"TableName": table, "ProjectionExpression": "id"});
+    async fn items(&mut self, table: &str, attributes: &[&str]) -> Result<(), CallError> {
+        let body = json!({"TableName": table});
         let answer = self
             .account
             .json("dynamodb", "DynamoDB_20120810.Scan", &body)
             .await?;
-        let ids = answer["Items"].as_array().into_iter().flatten();
-        let names: Vec<_> = ids
-            .map(|item| format!("{table}/{}", item["id"]["S"].as_str().unwrap_or_default()))
-            .collect();
-        self.add("item", names);
+        for item in answer["Items"].as_array().into_iter().flatten() {
+            let id = item["id"]["S"].as_str().unwrap_or_default();
+            let held = attributes.iter().filter(|name| item.get(**name).is_some());
+            self.add("item", held.map(|name| format!("{table}/{id}: {name}")));
+        }
         Ok(())
     }
 }

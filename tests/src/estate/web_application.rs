@@ -53,6 +53,17 @@ impl WebApplication {
         }
     }
 
+    /// Every row, in plain JSON.
+    pub async fn rows(&self) -> Vec<Value> {
+        let answer = self
+            .dynamodb("Scan", json!({"TableName": self.table}))
+            .await
+            .unwrap();
+        list(&answer["Items"])
+            .map(|item| item::to_plain_json(&item::read(&item.to_string()).unwrap()))
+            .collect()
+    }
+
     /// Starts the cleanup of a row directly, as it does at a termination besides writing PENDING_DESTROY.
     pub async fn start_cleanup(&self, row: &Value) {
         let input = json!({
@@ -70,22 +81,28 @@ impl WebApplication {
         self.states("StartExecution", body).await.unwrap();
     }
 
-    /// The names and statuses of all executions of a state machine (`deploy`, `cleanup`, `pause`).
-    pub async fn executions(&self, machine: &str) -> Vec<(String, String)> {
+    /// All executions of a state machine (`deploy`, `cleanup`, `pause`), as Step Functions describes them.
+    pub async fn executions(&self, machine: &str) -> Vec<Value> {
         let machine = format!("{}-{machine}", self.prefix);
         let machines = self.states("ListStateMachines", json!({})).await.unwrap();
-        let machines = machines["stateMachines"].as_array().cloned().unwrap_or_default();
-        let found = machines
-            .iter()
+        let found = list(&machines["stateMachines"])
             .find(|one| one["name"] == machine)
+            .cloned()
             .expect("a state machine");
         let body = json!({"stateMachineArn": found["stateMachineArn"]});
-        let answer = self.states("ListExecutions", body).await.unwrap();
-        let text = |one: &Value, name: &str| one[name].as_str().unwrap_or_default().to_owned();
-        let all = answer["executions"].as_array().cloned().unwrap_or_default();
-        all.iter()
-            .map(|one| (text(one, "name"), text(one, "status")))
-            .collect()
+        let listed = self.states("ListExecutions", body).await.unwrap();
+        let mut all = Vec::new();
+        for one in list(&listed["executions"]) {
+            let body = json!({"executionArn": one["executionArn"]});
+            all.push(self.states("DescribeExecution", body).await.unwrap());
+        }
+        all
+    }
+
+    /// The events of an execution's last moments, newest first.
+    pub async fn history(&self, execution: &Value) -> Value {
+        let body = json!({"executionArn": execution["executionArn"], "reverseOrder": true, "maxResults": 12});
+        self.states("GetExecutionHistory", body).await.unwrap()["events"].take()
     }
 
     /// Waits until `is` holds of the row, for `patience` at most. The error is the row as it stood then.
@@ -119,6 +136,10 @@ impl WebApplication {
             .json("states", &format!("AWSStepFunctions.{operation}"), &body)
             .await
     }
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
 }
 
 /// Plain JSON as an SDK's document client writes it.

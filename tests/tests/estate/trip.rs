@@ -1,12 +1,13 @@
 //! What every scenario stands on: the estate, the web application as its client, a registry with an image.
 
-use end_to_end::estate::{Behaviour, Estate, Inventory, WebApplication};
+use end_to_end::estate::{Behaviour, Difference, Estate, Inventory, WebApplication};
 use end_to_end::{Image, Registry};
 use serde_json::{Value, json};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long anything may take: this is to end a scenario that hangs, and measures nothing.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How long what is on its way down may take to be gone.
 const CLEANING: Duration = Duration::from_secs(60);
 
@@ -14,7 +15,7 @@ pub(crate) struct Trip {
     pub(crate) estate: Estate,
     pub(crate) web: WebApplication,
     pub(crate) image: String,
-    before: Inventory,
+    before: Mutex<Inventory>,
     _registry: Registry,
 }
 
@@ -28,7 +29,7 @@ impl Trip {
             web: WebApplication::new(estate.account().clone(), Estate::PREFIX),
             estate,
             image,
-            before,
+            before: Mutex::new(before),
             _registry: registry,
         }
     }
@@ -92,14 +93,14 @@ impl Trip {
 
     /// What came into the account since the estate was built.
     pub(crate) async fn new_things(&self) -> Vec<String> {
-        self.before.until(&inventory(&self.estate).await).new
+        self.difference().await.new
     }
 
     /// The account is as it was when the estate was built, no turn goes on, and the equipment did what it was told.
     pub(crate) async fn nothing_is_left(&self) {
         let begun = Instant::now();
         loop {
-            let difference = self.before.until(&inventory(&self.estate).await);
+            let difference = self.difference().await;
             let running = self.running().await;
             if difference.is_none() && running.is_empty() {
                 break;
@@ -114,27 +115,57 @@ impl Trip {
     }
 
     /// The names of executions that go on.
-    async fn running(&self) -> Vec<String> {
+    async fn running(&self) -> Vec<Value> {
         let mut running = Vec::new();
         for machine in ["deploy", "cleanup", "pause"] {
-            let all = self.web.executions(machine).await;
+            let all = self.web.executions(machine).await.into_iter();
             running.extend(
-                all.into_iter()
-                    .filter(|(_, status)| status == "RUNNING")
-                    .map(|(name, _)| name),
+                all.filter(|one| one["status"] == "RUNNING")
+                    .map(|mut one| one["name"].take()),
             );
         }
         running
+    }
+
+    async fn difference(&self) -> Difference {
+        let now = inventory(&self.estate).await;
+        self.before.lock().unwrap().until(&now)
     }
 
     /// After a scenario that failed: nothing of what it set up is to trouble the next one.
     pub(crate) async fn reset(&self) {
         self.estate.instances().behave(Behaviour::Boots);
         self.estate.emulated().accept().await.unwrap();
+        for row in self.web.rows().await {
+            let id = row["id"].as_str().unwrap_or_default();
+            if !["DESTROYED", "FAILED"]
+                .iter()
+                .any(|status| row["status"] == *status)
+            {
+                self.web.ask(id, "PENDING_DESTROY").await;
+                let _ = self
+                    .web
+                    .until(id, PATIENCE, |row| row["status"] == "DESTROYED")
+                    .await;
+            }
+        }
+        // What is left all the same is that scenario's, and not the next one's.
+        let now = inventory(&self.estate).await;
+        *self.before.lock().unwrap() = now;
     }
 
+    /// What a scenario that failed is told of with: the programs' logs, and how executions ended.
     pub(crate) async fn logs(&self) -> String {
-        self.estate.logs().await
+        let mut logs = self.estate.logs().await;
+        for machine in ["deploy", "cleanup", "pause"] {
+            for one in self.web.executions(machine).await {
+                if one["status"] != "SUCCEEDED" {
+                    let history = self.web.history(&one).await;
+                    logs.push_str(&format!("{one:#}\n{history:#}\n"));
+                }
+            }
+        }
+        logs
     }
 
     /// Terraform takes all down: the account is empty again.
@@ -144,9 +175,9 @@ impl Trip {
     }
 }
 
+/// Rows, their last reports and the notes of their turns stay on record; a lease and a host do not.
 async fn inventory(estate: &Estate) -> Inventory {
-    let tables = [estate.table("turns"), estate.table("reports")];
-    Inventory::of(estate.account(), &[&tables[0], &tables[1]])
-        .await
-        .unwrap()
+    let turns = estate.table("turns");
+    let held = ["lease", "leaseUntil", "host", "provisioned"];
+    Inventory::of(estate.account(), &[(&turns, &held)]).await.unwrap()
 }

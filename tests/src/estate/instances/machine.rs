@@ -38,7 +38,8 @@ impl Machine {
         role: Option<String>,
         user_data: Vec<u8>,
     ) -> Result<Self, String> {
-        let root = options.folder.join(&instance.id);
+        // Short, for the sockets in it.
+        let root = options.folder.join(instance.id.get(..10).unwrap_or(&instance.id));
         fs::create_dir_all(&root).map_err(|error| format!("{}: {error}", root.display()))?;
         UserData::read(&user_data)?.write_files(&root)?;
         install(account, &root).await?;
