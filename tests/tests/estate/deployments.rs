@@ -79,11 +79,14 @@ pub(crate) async fn a_row_pauses_and_resumes(trip: &Trip) {
 
 pub(crate) async fn a_zone_without_capacity_is_passed_over(trip: &Trip) {
     let fault = json!([{
-        "action": "RunInstances", "code": "InsufficientInstanceCapacity", "status": 500,
+        "action": "RunInstances", "code": "InsufficientInstanceCapacity", "status": 500, "times": 4,
         "message": "We currently do not have sufficient m6i.xlarge capacity in the Availability Zone you requested.",
     }]);
+    // As often as the provider tries in one zone.
     trip.estate.emulated().refuse(&fault).await.unwrap();
     let row = trip.deploy("enc_zone").await;
+    let passed_over = |log: &String| log.contains("enc_zone") && log.contains("trying the next");
+    assert!(trip.estate.emulated().task_logs().iter().any(passed_over));
     assert_eq!(row["attestation"]["state"], "ATTESTED", "{row:#}");
     trip.destroy("enc_zone").await;
 }
