@@ -3,6 +3,10 @@
 use crate::programs::run;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a process that was killed may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +21,12 @@ impl Process {
     /// Ends it without a word.
     pub fn kill(&self) {
         run("/bin/kill", ["-KILL", &self.pid.to_string()]);
+        // It has its files and locks until the last of its threads is gone.
+        let deadline = Instant::now() + PATIENCE;
+        while is_alive(self.pid) {
+            assert!(Instant::now() < deadline, "process {} does not die", self.pid);
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
@@ -38,6 +48,18 @@ pub fn naming(folder: &Path) -> Vec<Process> {
 fn line_of(pid: u32) -> Option<String> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     Some(String::from_utf8_lossy(&line).replace('\0', " "))
+}
+
+/// Whether a process still has threads that run, and so files and locks. What nobody has waited for yet has not.
+fn is_alive(pid: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    let is_dead = stat
+        .rsplit_once(')')
+        .is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']));
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    !is_dead || threads > 1
 }
 
 /// The fourth field of proc_pid_stat(5), after the name in parentheses.
