@@ -67,6 +67,8 @@ struct Model {
     executions: BTreeMap<String, (Execution, Progress)>,
     enclaves: BTreeMap<(String, u64), Enclave>,
     sent: Vec<Report>,
+    /// How many of them were sent before the monitor last looked.
+    older: usize,
     asked: BTreeMap<&'static str, Status>,
     generations: BTreeMap<&'static str, u64>,
     requests: BTreeMap<&'static str, u64>,
@@ -86,6 +88,7 @@ impl Model {
             executions: BTreeMap::new(),
             enclaves: BTreeMap::new(),
             sent: Vec::new(),
+            older: 0,
             asked: BTreeMap::new(),
             generations: BTreeMap::new(),
             requests: BTreeMap::new(),
@@ -118,6 +121,9 @@ impl Model {
             Event::Late(_) => {}
             Event::Monitor => {
                 monitor::monitor(&self.world.pipeline).await.unwrap();
+                // It looks once a minute, and a report that was on its way for longer is not judged.
+                self.sent.drain(..self.older);
+                self.older = self.sent.len();
             }
         }
         self.check().await;
