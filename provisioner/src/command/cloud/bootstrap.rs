@@ -17,8 +17,16 @@ pub(in super::super) struct Bootstrap {
     rows_table: Option<String>,
 }
 
-/// What makes base keep its state in a file, while there is no bucket for it.
-pub(super) const LOCAL_BACKEND: &str = "terraform {\n  backend \"local\" {}\n}\n";
+/// What makes base keep its state in a file, while there is no bucket for it: of the environment's own, and not in the
+/// module's folder, where every later `init` would ask what to do with it.
+pub(super) fn local_backend(terraform: &Terraform) -> Result<String, Error> {
+    let state = terraform.kept("base.tfstate")?;
+    let path = serde_json::Value::from(state.to_string_lossy());
+    Ok(format!(
+        "terraform {{\n  backend \"local\" {{\n    path = {path}\n  }}\n}}\n"
+    ))
+}
+
 pub(super) const OVERRIDE: &str = "backend_override.tf";
 
 impl Bootstrap {
@@ -94,7 +102,7 @@ impl Bootstrap {
 
     async fn begin_locally(&self, terraform: &Terraform) -> Result<(), Error> {
         let file = self.common.terraform.join("base").join(OVERRIDE);
-        std::fs::write(&file, LOCAL_BACKEND).map_err(|error| not_written(&file, &error))?;
+        std::fs::write(&file, local_backend(terraform)?).map_err(|error| not_written(&file, &error))?;
         terraform.init_locally("base").await
     }
 

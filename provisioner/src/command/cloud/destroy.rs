@@ -56,7 +56,7 @@ impl Destroy {
             .terraform
             .join("base")
             .join(super::bootstrap::OVERRIDE);
-        std::fs::write(&file, super::bootstrap::LOCAL_BACKEND)
+        std::fs::write(&file, super::bootstrap::local_backend(terraform)?)
             .map_err(|error| Error::CouldNot(format!("{}: {error}", file.display())))?;
         let done = async {
             terraform.migrate_locally("base").await?;
