@@ -10,14 +10,16 @@ pub mod metrics;
 pub mod notifier;
 pub mod settings;
 
-use crate::pipeline::{Error, Pipeline};
+use crate::measure;
+use crate::pipeline::{Error, Pipeline, Step};
 use crate::ports::SystemClock;
+use contract::RecordId;
 use hosts::MadeHosts;
 use images::RemoteImages;
 use notifier::Topic;
 use settings::Settings;
 use std::sync::Arc;
-use store::{Reports, Rows, Turns};
+use store::{Noted, Reports, Rows, Turns};
 
 /// The pipeline over AWS's services, and what only its programs there need.
 #[derive(Clone)]
@@ -59,6 +61,21 @@ impl Deployment {
             turns,
             images,
             settings: Arc::new(settings),
+        })
+    }
+
+    /// Measures the row's image, and notes what it measures to for the steps that follow.
+    ///
+    /// # Errors
+    /// Those of [`measure::measure`].
+    pub async fn note_measured(&self, id: &RecordId, generation: u64) -> Result<Step, Error> {
+        let Some(measured) = measure::measure(&self.pipeline, id, generation).await? else {
+            return Ok(Step::Superseded);
+        };
+        let noted = self.turns.measured(id, generation, &measured.into()).await?;
+        Ok(match noted {
+            Noted::Yes => Step::Done,
+            Noted::Superseded => Step::Superseded,
         })
     }
 }

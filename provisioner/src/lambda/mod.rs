@@ -15,7 +15,6 @@ mod trigger;
 mod watch;
 
 pub use error::Error;
-pub(crate) use steps::note_measured;
 
 use crate::aws::Deployment;
 use crate::aws::executions::Executions;

@@ -64,26 +64,7 @@ pub(super) async fn measure(deployment: &Deployment, event: Value) -> Result<Val
             return Ok(json!({"step": "task"}));
         }
     }
-    Ok(json!({"step": step(note_measured(deployment, &id, generation).await?)}))
-}
-
-/// Measures the row's image, and notes what it measures to for the steps that follow.
-pub(crate) async fn note_measured(
-    deployment: &Deployment,
-    id: &RecordId,
-    generation: u64,
-) -> Result<Step, crate::pipeline::Error> {
-    let Some(measured) = measure::measure(&deployment.pipeline, id, generation).await? else {
-        return Ok(Step::Superseded);
-    };
-    let noted = deployment
-        .turns
-        .measured(id, generation, &measured.into())
-        .await?;
-    Ok(match noted {
-        Noted::Yes => Step::Done,
-        Noted::Superseded => Step::Superseded,
-    })
+    Ok(json!({"step": step(deployment.note_measured(&id, generation).await?)}))
 }
 
 /// `{"step": "done"|"superseded"}`.

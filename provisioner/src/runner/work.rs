@@ -6,7 +6,6 @@ use super::settings::{Settings, Turn};
 use super::terraform::{Ended, Run, Terraform};
 use super::{Error, variables};
 use crate::aws::Deployment;
-use crate::lambda::note_measured;
 use crate::pipeline;
 use crate::validate::{DEPLOYING, request};
 use contract::request::EnclaveRequest;
@@ -179,7 +178,7 @@ impl Work {
     /// Measures the row's image, however large it is.
     pub(super) async fn measure(&self) -> Result<(), Error> {
         let Turn { id, generation } = self.turn();
-        match note_measured(&self.deployment, id, *generation).await {
+        match self.deployment.note_measured(id, *generation).await {
             Ok(step) => {
                 tracing::info!(%id, generation, ?step, "measured");
                 Ok(())
