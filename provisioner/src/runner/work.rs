@@ -38,10 +38,15 @@ impl Work {
         let Some(lease) = self.lease().await? else {
             return Ok(());
         };
-        let done = self.make().await;
+        // Noted while nobody else can be at it.
+        let done = self.make_and_note().await;
         lease.release().await;
+        done
+    }
+
+    async fn make_and_note(&self) -> Result<(), Error> {
         let (Turn { id, generation }, turns) = (self.turn(), &self.deployment.turns);
-        let noted = match done {
+        let noted = match self.make().await {
             Ok(Some(host)) => {
                 tracing::info!(%id, generation, instance = host.instance_id, "the host is made");
                 turns.host(id, *generation, &host).await?
@@ -147,9 +152,13 @@ impl Work {
         let Some(lease) = self.lease().await? else {
             return Ok(());
         };
-        let done = self.take_down().await;
+        let done = self.take_down_and_note().await;
         lease.release().await;
-        match done {
+        done
+    }
+
+    async fn take_down_and_note(&self) -> Result<(), Error> {
+        match self.take_down().await {
             Ok(()) => {}
             Err(Ended::Failed(failure)) => return Err(Error::Left(failure.reason)),
             Err(Ended::Lost(error)) => return Err(error),
