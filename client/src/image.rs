@@ -38,6 +38,9 @@ pub struct Measured {
 /// Why an image could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The image or the bundle that is named is refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// The bundle cannot be opened.
     #[error("cannot open the bundle: {0}")]
     Bundle(#[from] bundle::Error),
@@ -51,6 +54,7 @@ impl Error {
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         match self {
+            Self::Refused(_) => true,
             Self::Bundle(_) => false,
             Self::Image(error) => error.is_refusal(),
         }
@@ -62,29 +66,25 @@ impl Folders {
     /// `named`, else the store's default. Whatever anybody names, its bytes are the user's own.
     ///
     /// # Errors
-    /// [`Refusal`] with code `unknown_bundle` for one that the store does not hold, [`Error`] for one that cannot be
-    /// opened.
-    pub(crate) fn bundle(
-        &self,
-        asked: Option<&str>,
-        named: Option<&str>,
-    ) -> Result<Bundle, crate::options::Error> {
+    /// [`Error::Refused`] with code `unknown_bundle` for one that the store does not hold, [`Error::Bundle`] for one that
+    /// cannot be opened.
+    pub(crate) fn bundle(&self, asked: Option<&str>, named: Option<&str>) -> Result<Bundle, Error> {
         let store = Store::new(self.bundles());
         if let Some(folder) = asked.map(Path::new).filter(|path| path.is_dir()) {
-            return Ok(Bundle::open(folder).map_err(Error::from)?);
+            return Ok(Bundle::open(folder)?);
         }
         let digest = match asked.or(named) {
             Some(text) => text
                 .parse()
                 .map_err(|error: DigestError| unknown(text, &store, error))?,
-            None => store.default_digest().map_err(Error::from)?,
+            None => store.default_digest()?,
         };
         match store.open(&digest) {
             Ok(bundle) => Ok(bundle),
             Err(error @ bundle::Error::Unknown { .. }) => {
                 Err(unknown(&digest.to_string(), &store, error).into())
             }
-            Err(error) => Err(Error::from(error).into()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -128,13 +128,9 @@ fn unknown(bundle: &str, store: &Store, problem: impl std::fmt::Display) -> Refu
 /// Fetches the image, checks its digest and measures it with `bundle`.
 ///
 /// # Errors
-/// [`Refusal`] with code `bad_input` for a reference without a digest, [`Error`] for an image that cannot be fetched
-/// or measured.
-pub(crate) async fn measure(
-    reference: &str,
-    bundle: &Bundle,
-    folders: &Folders,
-) -> Result<Measured, crate::options::Error> {
+/// [`Error::Refused`] with code `bad_input` for a reference without a digest, [`Error::Image`] for an image that cannot be
+/// fetched or measured.
+pub(crate) async fn measure(reference: &str, bundle: &Bundle, folders: &Folders) -> Result<Measured, Error> {
     let image: ImageRef = reference
         .parse()
         .map_err(|error: eif_build::image::Error| Error::Image(error.into()))?;
@@ -154,9 +150,7 @@ pub(crate) async fn measure(
         credentials: Credentials::docker_default(),
         ..eif_build::Options::new(Cache::new(folders.cache()))
     };
-    let measurement = eif_build::measure(&image, bundle, &options)
-        .await
-        .map_err(Error::from)?;
+    let measurement = eif_build::measure(&image, bundle, &options).await?;
     let Pcrs { pcr0, pcr1, pcr2, .. } = measurement.pcrs;
     Ok(Measured {
         digest: measurement.image_digest.to_string(),

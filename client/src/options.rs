@@ -87,7 +87,16 @@ pub enum Error {
     Input(#[from] InputError),
     /// The image could not be measured.
     #[error(transparent)]
-    Image(#[from] image::Error),
+    Image(image::Error),
+}
+
+impl From<image::Error> for Error {
+    fn from(error: image::Error) -> Self {
+        match error {
+            image::Error::Refused(refusal) => Self::Refused(refusal),
+            error => Self::Image(error),
+        }
+    }
 }
 
 impl Error {

@@ -7,6 +7,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$here/../../..
 [ $# != 0 ] || set -- 200 800 4096
-cargo build --quiet --release --manifest-path "$top/Cargo.toml" -p eif-build --bin treza-eif
+# The whole workspace's features: what `make programs` has built is not built anew.
+cargo build --quiet --release --manifest-path "$top/Cargo.toml" --workspace --bin treza-eif
 cargo build --quiet --release --manifest-path "$here/Cargo.toml"
 TREZA_EIF=$(realpath "$top/target/release/treza-eif") exec "$here/target/release/compare" "$@"

@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use eif_build::{
     ImageRef, Options,
-    bundle::Store,
     digest::Digest,
     image::{Cache, Credentials},
 };
 
-use super::bundle_arguments::BundleCommand;
+use super::bundle_arguments::{BundleCommand, StoreFolder};
 
 /// Enclave image files (EIF) from container images.
 #[derive(Parser)]
@@ -133,13 +132,6 @@ pub(super) struct CacheFolder {
 }
 
 #[derive(Args)]
-pub(super) struct StoreFolder {
-    /// The folder of bundles [default: `bundles` beside the program's folder]
-    #[arg(long, value_name = "DIR", env = "TREZA_BUNDLES")]
-    bundles: Option<PathBuf>,
-}
-
-#[derive(Args)]
 pub(super) struct Eif {
     /// The EIF
     pub(super) file: PathBuf,
@@ -193,18 +185,6 @@ pub(super) enum CacheCommand {
     Prune(CacheFolder),
     /// Remove everything
     Clear(CacheFolder),
-}
-
-impl StoreFolder {
-    pub(super) fn open(&self) -> Store {
-        let beside = || Some(std::env::current_exe().ok()?.parent()?.join("../bundles"));
-        Store::new(
-            self.bundles
-                .clone()
-                .or_else(beside)
-                .unwrap_or_else(|| "bundles".into()),
-        )
-    }
 }
 
 impl CacheFolder {

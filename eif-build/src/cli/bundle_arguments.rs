@@ -3,11 +3,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use eif_build::{
-    bundle::{Blobs, Machine},
+    bundle::{Blobs, Machine, Store},
     digest::Digest,
 };
-
-use super::arguments::StoreFolder;
 
 #[derive(Subcommand)]
 pub(super) enum BundleCommand {
@@ -23,6 +21,13 @@ pub(super) enum BundleCommand {
     Import(BundleImport),
     /// Remove every bundle but the default, and what was left half written
     Prune(BundlePrune),
+}
+
+#[derive(Args)]
+pub(super) struct StoreFolder {
+    /// The folder of bundles [default: `bundles` beside the program's folder]
+    #[arg(long, value_name = "DIR", env = "TREZA_BUNDLES")]
+    bundles: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -110,5 +115,17 @@ impl From<MachineName> for Machine {
             MachineName::Cmdline => Self::Cmdline,
             MachineName::Acpi => Self::Acpi,
         }
+    }
+}
+
+impl StoreFolder {
+    pub(super) fn open(&self) -> Store {
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.join("../bundles"));
+        Store::new(
+            self.bundles
+                .clone()
+                .or_else(beside)
+                .unwrap_or_else(|| "bundles".into()),
+        )
     }
 }

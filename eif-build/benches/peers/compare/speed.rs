@@ -62,7 +62,7 @@ fn medians<const N: usize>(
 
 /// Kernel, 5 MiB and `megabytes` MiB of ramdisks: build, describe and sign.
 pub(crate) fn files(table: &mut Table, work: &Path, megabytes: u64) -> Outcome<()> {
-    let rounds = if megabytes <= 1000 { 5 } else { 1 };
+    let rounds = if megabytes <= 1000 { 9 } else { 3 };
     let (kernel, boot, application) = (work.join("kernel"), work.join("boot"), work.join("application"));
     inputs::noise(&kernel, 8, 3)?;
     inputs::noise(&boot, 5, 4)?;
