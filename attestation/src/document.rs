@@ -39,7 +39,7 @@ impl Document {
     /// # Errors
     /// A [`Refusal`] for all that is not exactly the format: encoding, headers, fields and bounds.
     pub fn parse_unverified(document: &[u8]) -> Result<Self, Refusal> {
-        Ok(Payload::read(envelope(document)?.payload)?.into_document())
+        Ok(Payload::read(envelope(document)?.payload)?.into())
     }
 
     /// The EC2 instance of `module_id`: what stands before `-enc`.
@@ -52,6 +52,23 @@ impl Document {
     #[must_use]
     pub fn is_debug(&self) -> bool {
         (0..=2).any(|index| self.pcrs.get(&index) == Some(&pcr::ZERO))
+    }
+}
+
+/// In memory of its own.
+impl From<Payload<'_>> for Document {
+    fn from(payload: Payload<'_>) -> Self {
+        Self {
+            module_id: payload.module_id.into(),
+            digest: payload::DIGEST.into(),
+            timestamp_ms: payload.timestamp_ms,
+            pcrs: payload.pcrs,
+            certificate: payload.certificate.into(),
+            cabundle: payload.cabundle.into_iter().map(Into::into).collect(),
+            public_key: payload.public_key.map(Into::into),
+            user_data: payload.user_data.map(Into::into),
+            nonce: payload.nonce.map(Into::into),
+        }
     }
 }
 

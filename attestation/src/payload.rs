@@ -2,7 +2,6 @@
 
 use crate::cbor::Reader;
 use crate::crypto::Provider;
-use crate::document::Document;
 use crate::pcr::{self, PCR_COUNT, Pcr};
 use crate::refusal::{Code, Refusal, quote_text};
 use std::collections::BTreeMap;
@@ -19,18 +18,18 @@ const OPTIONAL_LEN: RangeInclusive<usize> = 0..=1024;
 const CABUNDLE_COUNT: RangeInclusive<u64> = 1..=8;
 
 /// The hash function of the PCRs, the only one.
-const DIGEST: &str = "SHA384";
+pub(crate) const DIGEST: &str = "SHA384";
 
 /// A payload whose fields are within their bounds, where it stands: nothing is copied before it is verified.
 pub(crate) struct Payload<'a> {
-    module_id: &'a str,
+    pub(crate) module_id: &'a str,
     pub(crate) timestamp_ms: u64,
-    pcrs: BTreeMap<u8, Pcr>,
+    pub(crate) pcrs: BTreeMap<u8, Pcr>,
     pub(crate) certificate: &'a [u8],
     pub(crate) cabundle: Vec<&'a [u8]>,
-    public_key: Option<&'a [u8]>,
-    user_data: Option<&'a [u8]>,
-    nonce: Option<&'a [u8]>,
+    pub(crate) public_key: Option<&'a [u8]>,
+    pub(crate) user_data: Option<&'a [u8]>,
+    pub(crate) nonce: Option<&'a [u8]>,
 }
 
 impl<'a> Payload<'a> {
@@ -50,21 +49,6 @@ impl<'a> Payload<'a> {
                 format!("{}, the measurement of {instance}", hex::encode(expected)),
             )),
             _ => Ok(()),
-        }
-    }
-
-    /// The document, in memory of its own.
-    pub(crate) fn into_document(self) -> Document {
-        Document {
-            module_id: self.module_id.into(),
-            digest: DIGEST.into(),
-            timestamp_ms: self.timestamp_ms,
-            pcrs: self.pcrs,
-            certificate: self.certificate.into(),
-            cabundle: self.cabundle.into_iter().map(Into::into).collect(),
-            public_key: self.public_key.map(Into::into),
-            user_data: self.user_data.map(Into::into),
-            nonce: self.nonce.map(Into::into),
         }
     }
 }

@@ -143,7 +143,7 @@ impl<'v> Means<'v> {
             ));
         }
         payload.check_pcr4(self.provider)?;
-        Ok(Genuine::new(payload.into_document(), root.trust()))
+        Ok(Genuine::new(payload.into(), root.trust()))
     }
 
     /// The verified chain of `payload`, which begins with `root`: from the cache where it has it. What it does not

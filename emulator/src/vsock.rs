@@ -20,6 +20,7 @@ pub mod packet;
 pub mod ring;
 pub mod switch;
 mod turn;
+pub mod violation;
 
 use crate::Error;
 use device::{Device, HOST_EVENT};

@@ -18,6 +18,7 @@ mod program;
 mod restart;
 mod root;
 mod signals;
+mod step;
 mod supervisor;
 
 pub use output::{Output, Reader};

@@ -14,22 +14,6 @@ use crate::Error;
 use crate::enclave_dir::EnclaveDir;
 use crate::state_dir::StateDir;
 use contract::fault::printable;
-use std::path::PathBuf;
-
-/// The state directory that is used where none is named: where `treza local` has its host, `host` in TREZA_STATE_DIR,
-/// in `treza` in XDG_STATE_HOME, or in `~/.local/state/treza`.
-pub fn default_state_dir() -> PathBuf {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from);
-    let home = || {
-        variable("HOME")
-            .unwrap_or_else(|| "/root".into())
-            .join(".local/state")
-    };
-    let local = variable("TREZA_STATE_DIR");
-    local
-        .unwrap_or_else(|| variable("XDG_STATE_HOME").unwrap_or_else(home).join("treza"))
-        .join("host")
-}
 
 /// The enclave of this name: a row's id, or a vsock address.
 fn find(state_dir: &StateDir, name: &str) -> Result<EnclaveDir, Error> {

@@ -25,6 +25,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The most bytes of each of the two files of the application's output.
+pub(crate) const APPLICATION_LOG_BYTES: u64 = 1 << 20;
 /// The most bytes of a file of ours in the directory.
 const MAX_FILE: u64 = 256 * 1024;
 
@@ -262,7 +264,7 @@ impl EnclaveDir {
         let log = self.application_log();
         let mut output = Vec::new();
         for path in [RotatingLog::previous(&log), log] {
-            output.extend(read_bounded(&path, 2 * crate::holder::APPLICATION_LOG_BYTES).unwrap_or_default());
+            output.extend(read_bounded(&path, 2 * APPLICATION_LOG_BYTES).unwrap_or_default());
         }
         output
     }

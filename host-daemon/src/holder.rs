@@ -23,8 +23,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-/// The most bytes of each of the two files of the application's output.
-pub(crate) const APPLICATION_LOG_BYTES: u64 = 1 << 20;
 /// The most bytes of each of the two files of the holder's own words.
 const HOLDER_LOG_BYTES: u64 = 64 << 10;
 /// What the holder writes to its standard output once it answers at `control.sock`.

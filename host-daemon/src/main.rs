@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use host_daemon::command::{self, RunOptions};
 use host_daemon::config::Config;
 use host_daemon::driver::Emulator;
-use host_daemon::state_dir::StateDir;
+use host_daemon::state_dir::{StateDir, default_state_dir};
 use host_daemon::{Error, daemon, holder};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -91,7 +91,7 @@ enum Command {
 #[derive(Args)]
 struct Place {
     /// The host's state directory
-    #[arg(long, env = "TREZA_HOST_STATE_DIR", default_value_os_t = command::default_state_dir())]
+    #[arg(long, env = "TREZA_HOST_STATE_DIR", default_value_os_t = default_state_dir())]
     state_dir: PathBuf,
 }
 

@@ -32,6 +32,21 @@ pub struct StateDir {
     root: PathBuf,
 }
 
+/// The state directory that is used where none is named: where `treza local` has its host, `host` in TREZA_STATE_DIR,
+/// in `treza` in XDG_STATE_HOME, or in `~/.local/state/treza`.
+pub fn default_state_dir() -> PathBuf {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    let home = || {
+        variable("HOME")
+            .unwrap_or_else(|| "/root".into())
+            .join(".local/state")
+    };
+    let local = variable("TREZA_STATE_DIR");
+    local
+        .unwrap_or_else(|| variable("XDG_STATE_HOME").unwrap_or_else(home).join("treza"))
+        .join("host")
+}
+
 impl StateDir {
     /// The state directory at `root`, for those who look and make nothing; it need not be there.
     pub fn at(root: &Path) -> Self {
@@ -89,9 +104,10 @@ impl StateDir {
     /// The development CA of an operator's own enclaves: that of the local pipeline whose host this is, so that one
     /// machine has one root; else one of the host's own.
     pub fn development_ca(&self) -> PathBuf {
-        let pipeline = self.root.parent().filter(|parent| {
-            self.root == crate::command::default_state_dir() || parent.join(PIPELINE_LOCK).exists()
-        });
+        let pipeline = self
+            .root
+            .parent()
+            .filter(|parent| self.root == default_state_dir() || parent.join(PIPELINE_LOCK).exists());
         pipeline.unwrap_or(&self.root).join("ca")
     }
 
@@ -176,7 +192,7 @@ mod tests {
         assert_eq!(state.development_ca(), dir.path().join("host/ca"));
         fs::write(dir.path().join("local.lock"), "").unwrap();
         assert_eq!(state.development_ca(), dir.path().join("ca"));
-        let default = StateDir::at(&crate::command::default_state_dir());
+        let default = StateDir::at(&default_state_dir());
         assert_eq!(
             default.development_ca(),
             default.root().parent().unwrap().join("ca")

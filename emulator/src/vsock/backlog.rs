@@ -1,7 +1,7 @@
 //! What the guest sent, on its way to the host's program: as much as that has room for at once, the rest in order.
 
-use super::connection::Violation;
 use super::ring::Buffers;
+use super::violation::Violation;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsFd;

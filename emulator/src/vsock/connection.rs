@@ -4,14 +4,11 @@ use super::backlog::{BUF_ALLOC, Backlog, send};
 use super::credit::Credit;
 use super::packet::{Header, Op, SHUTDOWN_BOTH, SHUTDOWN_RECEIVE, SHUTDOWN_SEND};
 use super::ring::{self, Buffers};
+use super::violation::Violation;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-
-/// The guest broke the protocol, in this way: its connection is reset.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Violation(pub &'static str);
 
 /// What a connection has to say to the guest besides data.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! What the guest has room for.
 
-use super::connection::Violation;
 use super::packet::Header;
+use super::violation::Violation;
 
 /// The guest's receive buffer for one connection. Counters are modulo 2^32, as on the wire.
 #[derive(Debug, Default)]

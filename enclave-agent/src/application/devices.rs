@@ -1,6 +1,6 @@
 //! The application's /dev: what a container engine puts there, and the secure module if the image asks for it.
 
-use super::root::{RootError, failed, mount_at};
+use super::step::{RootError, failed, mount_at};
 use nix::mount::MsFlags;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use std::fs;

@@ -3,14 +3,14 @@
 
 use super::devices;
 use super::plan::Plan;
+use super::step::{RootError, directory, failed, mount_at};
 use crate::{mounts, sys};
 use contract::image::Xattr;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use std::ffi::CString;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 /// Kernel interfaces that let root change the whole system, or see what is not the application's (Docker's lists).
@@ -35,22 +35,6 @@ const MASKED: [&str; 11] = [
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
 ];
-
-/// A step that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("the application's file system: cannot {step}: {source}")]
-pub(super) struct RootError {
-    step: String,
-    source: io::Error,
-}
-
-/// Names a step for its error.
-pub(super) fn failed<E: Into<io::Error>>(step: impl Into<String>) -> impl FnOnce(E) -> RootError {
-    move |source| RootError {
-        step: step.into(),
-        source: source.into(),
-    }
-}
 
 /// Makes the image's files the root of this process's mount namespace, and completes them. Needs a mount namespace of
 /// its own.
@@ -102,23 +86,6 @@ fn move_into(root: &Path) -> Result<(), RootError> {
         nix::unistd::chdir("/")
     };
     enter().map_err(failed("enter it"))
-}
-
-/// Mounts a file system at `target`, which is made if it is missing.
-pub(super) fn mount_at(kind: &str, target: &str, flags: MsFlags, options: &str) -> Result<(), RootError> {
-    directory(target, 0o755)?;
-    mount(Some(kind), target, Some(kind), flags, Some(options))
-        .map_err(failed(format!("mount {kind} at {target}")))
-}
-
-/// Makes a directory where there is none.
-fn directory(path: &str, mode: u32) -> Result<(), RootError> {
-    if Path::new(path).is_dir() {
-        return Ok(());
-    }
-    let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
-    made.and_then(|()| fs::set_permissions(path, PermissionsExt::from_mode(mode)))
-        .map_err(failed(format!("make the directory {path}")))
 }
 
 /// Makes what is at `path` read-only, where it is.

@@ -60,7 +60,7 @@ fn copy_from(path: &Path, position: u64) -> Result<u64, Error> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|mut file| {
         file.seek(SeekFrom::Start(position))?;
-        file.take(4 * crate::holder::APPLICATION_LOG_BYTES)
+        file.take(4 * crate::enclave_dir::APPLICATION_LOG_BYTES)
             .read_to_end(&mut bytes)
     });
     match read {

@@ -1,8 +1,9 @@
 //! The application's output, kept in `application.log`.
 
-use super::{APPLICATION_LOG_BYTES, Holder};
+use super::Holder;
 use crate::agent;
 use crate::driver::Driver;
+use crate::enclave_dir::APPLICATION_LOG_BYTES;
 use crate::files::RotatingLog;
 use contract::agent::{Answer, Request};
 use contract::ports::AGENT;

@@ -2,9 +2,10 @@
 
 use super::ports::{PORT_ANY, Ports};
 use super::{MAX_CONNECTIONS, PARENT_CID, Switch};
-use crate::vsock::connection::{Connection, Violation};
+use crate::vsock::connection::Connection;
 use crate::vsock::packet::{HEADER_SIZE, Header, MAX_DATA, Op, STREAM};
 use crate::vsock::ring::{Buffers, Ring};
+use crate::vsock::violation::Violation;
 use vmm_sys_util::epoll::ControlOperation;
 
 /// `VMADDR_CID_HOST`, the host as vsock programs know it.
