@@ -27,7 +27,6 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_ecs_task_definition" "this" {
-  #checkov:skip=CKV_AWS_336:Terraform writes its working folder and plan; the container is one run's, and its disk with it.
   family                   = "${var.prefix}-runner"
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
@@ -43,6 +42,10 @@ resource "aws_ecs_task_definition" "this" {
   ephemeral_storage {
     size_in_gib = var.storage_gib
   }
+  # A part of that disk, which goes with the task.
+  volume {
+    name = "tmp"
+  }
 
   container_definitions = jsonencode([{
     name      = "runner"
@@ -50,7 +53,10 @@ resource "aws_ecs_task_definition" "this" {
     essential = true
     # Fargate's most: a run that is told to stop ends Terraform in order, and lets go of the lock.
     stopTimeout = 120
-    environment = [for name in sort(keys(var.container_environment)) : { name = name, value = var.container_environment[name] }]
+    # Terraform's working folder, its plan and a fetched image are in /tmp; its owner is the image's user (provisioner/Dockerfile).
+    readonlyRootFilesystem = true
+    mountPoints            = [{ sourceVolume = "tmp", containerPath = "/tmp", readOnly = false }]
+    environment            = [for name in sort(keys(var.container_environment)) : { name = name, value = var.container_environment[name] }]
     linuxParameters = {
       # Reaps Terraform's providers.
       initProcessEnabled = true

@@ -107,6 +107,20 @@ run "the_task_ends_in_order" {
   }
 }
 
+run "nothing_but_tmp_can_be_written" {
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].readonlyRootFilesystem
+    error_message = "the root file system is read-only"
+  }
+  assert {
+    condition = alltrue([
+      for mount in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].mountPoints :
+      mount.containerPath == "/tmp" && contains(aws_ecs_task_definition.this.volume[*].name, mount.sourceVolume)
+    ])
+    error_message = "only /tmp is mounted over it, from the task's own disk"
+  }
+}
+
 run "what_cannot_be_meant_is_refused" {
   command = plan
   variables {
