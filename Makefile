@@ -64,6 +64,12 @@ agent: setup
 package: programs
 	@scripts/package.sh target/package
 
+## make runner-image  the runner's image in target/cloud/runner, of the static runner (scripts/cloud.sh); built twice, and run (root)
+.PHONY: runner-image
+runner-image:
+	@scripts/runner-image.sh target/cloud/runner
+	@scripts/runner-image.sh check target/cloud/runner
+
 ## make unit     the package under a real systemd, with an enclave under its unit's limits (root)
 .PHONY: unit
 unit: programs bundle image

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What the emulated account and the Terraform checks need, into target/: `setup.sh [checkov]`.
+# What the emulated account and the Terraform checks need, into target/: `setup.sh [checkov]`; `setup.sh terraform` for Terraform alone.
 # moto (the account) and checkov stand in environments of their own, since they ask for different versions of boto3.
 # Terraform's provider comes from a folder named tf-plugins where the machine has one, else from the ordinary registry.
 set -euo pipefail
@@ -57,6 +57,7 @@ cli_config() { # target/terraform.rc, for TF_CLI_CONFIG_FILE
 mkdir -p "$top/target"
 terraform_found
 cli_config
+[ "${1:-}" != terraform ] || exit 0
 environment estate-venv "$here/requirements.txt"
 if [ "${1:-}" = checkov ]; then
     environment checkov-venv "$here/requirements-checkov.txt"
