@@ -102,13 +102,20 @@ estate-apply:
 	@scripts/packages.sh python3-venv curl
 	@scripts/estate/check.sh
 
+## make estate-cloud  treza cloud as a person runs it: from an empty emulated account to a pipeline, and back
+.PHONY: estate-cloud
+estate-cloud: programs bundle
+	@scripts/packages.sh $(TEST_PACKAGES)
+	@scripts/estate/setup.sh
+	@cargo test --release --workspace --test cloud
+
 ## make check    formatting, lints and licences
 .PHONY: check
 check: setup
 	@scripts/kernel.sh check
 	@cargo fmt --all -- --check
 	@cargo clippy --release --workspace --all-targets -- -D warnings
-	@cargo clippy --release --workspace --test estate -- -D warnings
+	@cargo clippy --release --workspace --test estate --test cloud -- -D warnings
 	@cargo deny --log-level error check licenses bans sources
 
 ## make workflows-check  the workflows of GitHub Actions, and every shell script: ONLINE=yes asks GitHub too

@@ -14,10 +14,12 @@ import boto3
 from botocore.config import Config
 
 KINDS = {
+    "addresses": ("ec2", "describe_addresses", "Addresses", "AllocationId"),
     "alarms": ("cloudwatch", "describe_alarms", "MetricAlarms", "AlarmName"),
     "dashboards": ("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
     "event rules": ("events", "list_rules", "Rules", "Name"),
     "event source mappings": ("lambda", "list_event_source_mappings", "EventSourceMappings", "FunctionArn"),
+    "flow logs": ("ec2", "describe_flow_logs", "FlowLogs", "FlowLogId"),
     "functions": ("lambda", "list_functions", "Functions", "FunctionName"),
     "instance profiles": ("iam", "list_instance_profiles", "InstanceProfiles", "InstanceProfileName"),
     "internet gateways": ("ec2", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
@@ -28,9 +30,11 @@ KINDS = {
     "queues": ("sqs", "list_queues", "QueueUrls", None),
     "repositories": ("ecr", "describe_repositories", "repositories", "repositoryName"),
     "roles": ("iam", "list_roles", "Roles", "Arn"),
+    "route tables": ("ec2", "describe_route_tables", "RouteTables", "RouteTableId"),
     "secrets": ("secretsmanager", "list_secrets", "SecretList", "Name"),
     "security groups": ("ec2", "describe_security_groups", "SecurityGroups", "GroupId"),
     "subnets": ("ec2", "describe_subnets", "Subnets", "SubnetId"),
+    "subscriptions": ("sns", "list_subscriptions", "Subscriptions", "SubscriptionArn"),
     "tables": ("dynamodb", "list_tables", "TableNames", None),
     "topics": ("sns", "list_topics", "Topics", "TopicArn"),
     "volumes": ("ec2", "describe_volumes", "Volumes", "VolumeId"),
@@ -86,6 +90,11 @@ def policies():
     return sorted(policy["Arn"] for page in pages for policy in page["Policies"])
 
 
+def budgets():
+    account = client("sts").get_caller_identity()["Account"]
+    return sorted(budget["BudgetName"] for budget in client("budgets").describe_budgets(AccountId=account)["Budgets"])
+
+
 def locks():
     """Locks of Terraform's state that are held."""
     s3 = client("s3")
@@ -97,7 +106,7 @@ def locks():
 def inventory():
     held = {kind: names(*how) for kind, how in KINDS.items()}
     held |= {"clusters": clusters(), "endpoints": endpoints(), "instances": instances(), "keys": keys()}
-    held |= {"NAT gateways": nat_gateways(), "policies": policies(), "state locks": locks()}
+    held |= {"budgets": budgets(), "NAT gateways": nat_gateways(), "policies": policies(), "state locks": locks()}
     held["buckets"] = sorted(bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"])
     return held
 

@@ -1,6 +1,7 @@
 locals {
   outputs = {
     rows                     = module.tables.rows
+    existing_rows_table      = var.existing_rows_table
     reports                  = module.tables.reports
     turns                    = module.tables.turns
     state_bucket             = module.state.name

@@ -83,7 +83,7 @@ variable "deletion_protection" {
 
   validation {
     condition     = var.deletion_protection || var.environment != "prod"
-    error_message = "deletion_protection must stay on in prod."
+    error_message = "deletion_protection must stay on in prod: docs/deploying.md says how prod is taken down for good."
   }
 }
 

@@ -149,6 +149,21 @@ impl Account {
         send(path, self.request("s3", Method::GET, path)).await
     }
 
+    /// What S3 says of the encryption of the object at `/bucket/key`: `aws:kms`, `AES256`.
+    pub async fn encryption_of(&self, path: &str) -> Result<String, CallError> {
+        let no_answer = |source| CallError::NoAnswer {
+            call: path.to_owned(),
+            source,
+        };
+        let answer = self.request("s3", Method::HEAD, path).send().await;
+        let answer = answer
+            .and_then(reqwest::Response::error_for_status)
+            .map_err(no_answer)?;
+        let header = answer.headers().get("x-amz-server-side-encryption");
+        let text = header.and_then(|header| header.to_str().ok());
+        Ok(text.unwrap_or_default().to_owned())
+    }
+
     fn request(&self, service: &str, method: Method, path: &str) -> RequestBuilder {
         let scope = format!("test/20260101/{}/{service}/aws4_request", self.region);
         let authorization = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");

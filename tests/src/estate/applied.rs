@@ -1,6 +1,7 @@
 //! The whole estate: an emulated account, `terraform/base` and `terraform/runtime` applied to it with the programs as they
 //! were built, and what AWS does between them.
 
+use super::packages::{functions_package, host_package, lambda_program};
 use super::{
     Account, Difference, Emulated, Functions, Instances, InstancesOptions, Inventory, LambdaService,
     Schedules, ServiceOptions, Streams,
@@ -56,7 +57,7 @@ impl Estate {
         };
         let lambda = LambdaService::start(Functions::Applied(account.clone()), options).await;
         let fargate = runner_image(&at("runner"));
-        let emulated = Emulated::start(&at("account"), port, &lambda.endpoint(), Some(&fargate));
+        let emulated = Emulated::start(&at("account"), port, Some(&lambda.endpoint()), Some(&fargate));
         let empty = Inventory::of(&account, &[]).await.unwrap();
         let variables = artifacts(&at("artifacts"), authority.certificate_pem());
         fs::write(at("account/runtime.json"), variables.to_string()).unwrap();
@@ -159,14 +160,6 @@ impl Estate {
     }
 }
 
-/// The package's `bootstrap`: static where that was built, else as all programs.
-fn lambda_program() -> PathBuf {
-    let made = std::env::var_os("TREZA_LAMBDA").map(PathBuf::from);
-    let path = made.unwrap_or_else(|| programs().join("treza-lambda"));
-    assert!(path.is_file(), "{} is missing: `make programs`", path.display());
-    path
-}
-
 /// The runner as its image would run it: with a folder of Terraform's module, without the module's tests as in the image,
 /// and told where Terraform finds its provider.
 fn runner_image(path: &Path) -> PathBuf {
@@ -196,21 +189,8 @@ fn runner_image(path: &Path) -> PathBuf {
 /// a test.
 fn artifacts(folder: &Path, trust_root: &str) -> Value {
     fs::create_dir_all(folder).unwrap();
-    let at = |name: &str| folder.join(name);
-    fs::copy(lambda_program(), at("bootstrap")).unwrap();
-    let python = target().join("estate-venv/bin/python");
-    let zip = [
-        "-m".into(),
-        "zipfile".into(),
-        "-c".into(),
-        at("functions.zip"),
-        at("bootstrap"),
-    ];
-    run(python.to_str().unwrap(), zip);
-    let mut package = Command::new(top().join("scripts/package.sh"));
-    Answer::of(package.arg(at("package")).env("PROGRAMS", programs())).good();
     let digest = default_bundle();
-    let bundle = at("bundle.tar");
+    let bundle = folder.join("bundle.tar");
     let mut export = program("treza-eif");
     export
         .args(["bundle", "export", &digest, "--output"])
@@ -219,21 +199,12 @@ fn artifacts(folder: &Path, trust_root: &str) -> Value {
         .arg(bundles());
     Answer::of(&mut export).good();
     json!({
-        "lambda_zip": at("functions.zip"), "host_package": only_package(&at("package")), "architecture": "x86_64",
+        "lambda_zip": functions_package(folder), "host_package": host_package(folder), "architecture": "x86_64",
         "bundles": [{"digest": digest, "file": bundle}],
         "runner_image": format!("123456789012.dkr.ecr.us-west-2.amazonaws.com/treza-dev-runner@{digest}"),
         "driver": "emulator", "trust_roots": [trust_root], "ami_id": "ami-12c6146b",
         "evidence_wait": {"seconds": 1, "looks": 120}, "stop_wait": {"seconds": 1, "looks": 60},
     })
-}
-
-/// The package in a folder that has one, beside its checksum.
-fn only_package(folder: &Path) -> PathBuf {
-    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    files
-        .filter(|path| path.extension().is_some_and(|is| is == "gz"))
-        .last()
-        .expect("a package")
 }
 
 /// The digest of the store's default bundle.

@@ -37,8 +37,8 @@ impl Emulated {
     }
 
     /// Starts one at `port`, with its files in `folder`. Its state machines invoke functions at `lambda_service`, and its
-    /// tasks run `fargate`.
-    pub fn start(folder: &Path, port: u16, lambda_service: &str, fargate: Option<&Path>) -> Self {
+    /// tasks run `fargate`; none: there is no such thing.
+    pub fn start(folder: &Path, port: u16, lambda_service: Option<&str>, fargate: Option<&Path>) -> Self {
         let python = target().join("estate-venv/bin/python");
         assert!(
             python.is_file(),
@@ -52,7 +52,7 @@ impl Emulated {
             .arg(top().join("scripts/estate/account.py"))
             .arg(folder)
             .args(["--port", &port.to_string()])
-            .env("TREZA_LAMBDA_SERVICE", lambda_service)
+            .envs(lambda_service.map(|service| ("TREZA_LAMBDA_SERVICE", service)))
             .envs(fargate.map(|program| ("TREZA_FARGATE", program)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -101,6 +101,12 @@ impl Emulated {
     /// Lets no call fail any more that was to fail.
     pub async fn accept(&self) -> Result<(), CallError> {
         self.account.delete("faults", "/faults").await
+    }
+
+    /// Every call that it was asked for since it began, as `service:Action`: `scripts/estate/calls.py`.
+    pub fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.folder.join("calls")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
     }
 
     /// What its tasks wrote, one text each.

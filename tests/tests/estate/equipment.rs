@@ -61,7 +61,12 @@ impl Bench {
             concurrency: 1,
         };
         let lambda = LambdaService::start(Functions::Applied(account.clone()), options).await;
-        let emulated = Emulated::start(&folder.path().join("account"), port, &lambda.endpoint(), None);
+        let emulated = Emulated::start(
+            &folder.path().join("account"),
+            port,
+            Some(&lambda.endpoint()),
+            None,
+        );
         Self {
             _streams: Streams::start(account, lambda.invoker()),
             _lambda: lambda,

@@ -1,7 +1,6 @@
 //! Whose account it is.
 
-use super::super::{Error, Global};
-use aws_config::SdkConfig;
+use super::super::Error;
 use contract::fault::causes;
 use store::Connection;
 
@@ -15,34 +14,20 @@ pub(super) struct Account {
 
 impl Account {
     /// Asks AWS who the credentials are.
-    pub(super) async fn find(global: &Global) -> Result<Self, Error> {
-        let sdk = connection(global).sdk_config().await;
+    pub(super) async fn find(connection: &Connection) -> Result<Self, Error> {
+        let sdk = connection.sdk_config().await;
         let answer = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await;
-        let identity = answer.map_err(|error| {
-            let problem = causes(&error, 300);
+        let nobody = |problem: String| {
             Error::CouldNot(format!(
                 "AWS does not say who you are: {problem}: set --profile, or AWS_ACCESS_KEY_ID and its like"
             ))
-        })?;
+        };
+        let identity = answer.map_err(|error| nobody(causes(&error, 300)))?;
+        let missing = || nobody("its answer names no account".into());
         Ok(Self {
-            id: identity.account.unwrap_or_default(),
-            region: global.region.clone(),
-            caller: identity.arn.unwrap_or_default(),
+            id: identity.account.ok_or_else(missing)?,
+            region: connection.region.clone(),
+            caller: identity.arn.ok_or_else(missing)?,
         })
     }
-}
-
-/// The way to AWS that the user's options name.
-pub(super) fn connection(global: &Global) -> Connection {
-    Connection {
-        endpoint: None,
-        s3_endpoint: None,
-        profile: global.profile.clone(),
-        region: global.region.clone(),
-    }
-}
-
-/// The SDK's configuration for the same.
-pub(super) async fn sdk(global: &Global) -> SdkConfig {
-    connection(global).sdk_config().await
 }

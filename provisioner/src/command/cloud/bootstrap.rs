@@ -1,10 +1,11 @@
 //! `treza cloud bootstrap`: what is kept. Its state goes into a bucket that it makes itself, so the first time it is
-//! applied with a local state, which then moves there.
+//! applied with a state in a file, which then moves there.
 
 use super::super::{Error, Global};
-use super::terraform::Terraform;
-use super::{Common, Environment, account, confirm, costs};
+use super::terraform::Backend;
+use super::{Common, Environment, confirm, costs};
 use clap::Args;
+use serde_json::Value;
 use std::process::ExitCode;
 use store::existing::{self, Findings};
 
@@ -12,67 +13,87 @@ use store::existing::{self, Findings};
 pub(in super::super) struct Bootstrap {
     #[command(flatten)]
     common: Common,
-    /// A table of rows that is there already: it gets the stream and the indexes that it lacks
+    /// A table of rows that is there already: it gets the stream and the indexes that it lacks. It is used from then on
     #[arg(long, value_name = "NAME")]
     rows_table: Option<String>,
 }
 
-/// What makes base keep its state in a file, while there is no bucket for it: of the environment's own, and not in the
-/// module's folder, where every later `init` would ask what to do with it.
-pub(super) fn local_backend(terraform: &Terraform) -> Result<String, Error> {
-    let state = terraform.kept("base.tfstate")?;
-    let path = serde_json::Value::from(state.to_string_lossy());
-    Ok(format!(
-        "terraform {{\n  backend \"local\" {{\n    path = {path}\n  }}\n}}\n"
-    ))
-}
-
-pub(super) const OVERRIDE: &str = "backend_override.tf";
-
 impl Bootstrap {
     pub(super) async fn run(&self, global: &Global) -> Result<ExitCode, Error> {
         let environment = Environment::open(&self.common, global).await?;
-        let cost = costs::of(&self.common.terraform, &environment.name, "base")?;
+        let cost = costs::of_base(&self.common.terraform, &environment.name)?;
         environment.announce(
             "Makes or brings up to date what is kept: state bucket, tables, registries, keys.",
             &cost,
         )?;
+        let backend = environment.base_state().await?;
+        let begun = backend.unwrap_or(Backend::File);
+        let (terraform, file) = (&environment.terraform, environment.terraform.state_file());
+        match backend {
+            None => eprintln!(
+                "There is no bucket {} yet: the state stays in {} until there is.",
+                environment.bucket,
+                file.display()
+            ),
+            Some(Backend::File) => eprintln!(
+                "What was begun did not come to its end: this goes on from the state in {}.",
+                file.display()
+            ),
+            Some(Backend::Bucket(_)) => {}
+        }
+        terraform.connect("base", begun).await?;
         let mut more = Vec::new();
-        if let Some(table) = &self.rows_table {
-            self.prepare(table, global).await?;
+        if let Some(table) = self.rows_table(&environment, terraform.outputs("base").await?)? {
+            self.prepare(&table, &environment).await?;
             more.push(format!("-var=existing_rows_table={table}").into());
         }
-        let terraform = &environment.terraform;
-        let (bucket, region) = (environment.state_bucket(), &environment.account.region);
-        let first = !bucket_exists(&bucket, global).await?;
-        if first {
-            eprintln!("There is no bucket {bucket} yet: the state stays in a file until there is.");
-            self.begin_locally(terraform).await?;
-        } else {
-            terraform.init("base", &bucket, region).await?;
-        }
         let plan = terraform.plan("base", &more).await?;
-        confirm("Apply this plan?", self.common.yes)?;
-        terraform.apply("base", &plan).await?;
-        if first {
-            self.end_locally()?;
-            terraform.migrate("base", &bucket, region).await?;
+        if !plan.changes.is_none() {
+            confirm("Apply this plan?", self.common.yes)?;
+            terraform.apply("base", plan).await?;
         }
-        let outputs = terraform.outputs("base").await?;
+        if matches!(begun, Backend::File) {
+            terraform
+                .migrate("base", Backend::Bucket(&environment.bucket))
+                .await?;
+            terraform.forget_state_file()?;
+        }
+        let outputs = terraform.outputs("base").await?.unwrap_or_default();
         if global.json {
             println!("{outputs}");
         } else {
             println!(
-                "What is kept stands. Next: treza cloud deploy --environment {}",
-                environment.name
+                "What is kept stands. Next: treza cloud deploy --environment {} --region {}",
+                environment.name, environment.account.region
             );
         }
         Ok(ExitCode::SUCCESS)
     }
 
+    /// The table that was there already, if rows are in one: what the environment began with stays.
+    fn rows_table(&self, environment: &Environment, base: Option<Value>) -> Result<Option<String>, Error> {
+        let Some(base) = base else {
+            return Ok(self.rows_table.clone());
+        };
+        let existing = base.pointer("/base/value/existing_rows_table");
+        let existing = existing.and_then(Value::as_str).map(str::to_owned);
+        match (&self.rows_table, &existing) {
+            (Some(asked), _) if Some(asked) != existing.as_ref() => {
+                let rows = base.pointer("/base/value/rows/name").and_then(Value::as_str);
+                Err(Error::Refused(format!(
+                    "rows of {} are in table {}, and would be lost to the pipeline: leave --rows-table out, or take the \
+                     environment down first (treza cloud destroy --base)",
+                    environment.name,
+                    rows.unwrap_or_default()
+                )))
+            }
+            _ => Ok(existing),
+        }
+    }
+
     /// Looks at a table that is there, shows the calls that it needs, and makes them.
-    async fn prepare(&self, table: &str, global: &Global) -> Result<(), Error> {
-        let client = account::connection(global).dynamodb().await;
+    async fn prepare(&self, table: &str, environment: &Environment) -> Result<(), Error> {
+        let client = environment.connection.dynamodb().await;
         let Findings {
             updates,
             faults,
@@ -88,7 +109,9 @@ impl Bootstrap {
             eprintln!("Table {table} has the stream and the indexes that the pipeline needs.");
             return Ok(());
         }
-        eprintln!("Table {table} needs:");
+        eprintln!(
+            "Table {table} needs (an index is filled once, at a write unit or more for each row that it holds):"
+        );
         for update in &updates {
             eprintln!("  aws dynamodb update-table --table-name {table} {update}");
         }
@@ -98,41 +121,5 @@ impl Bootstrap {
             existing::update(&client, table, update).await?;
         }
         Ok(())
-    }
-
-    async fn begin_locally(&self, terraform: &Terraform) -> Result<(), Error> {
-        let file = self.common.terraform.join("base").join(OVERRIDE);
-        std::fs::write(&file, local_backend(terraform)?).map_err(|error| not_written(&file, &error))?;
-        terraform.init_locally("base").await
-    }
-
-    fn end_locally(&self) -> Result<(), Error> {
-        let file = self.common.terraform.join("base").join(OVERRIDE);
-        std::fs::remove_file(&file).map_err(|error| not_written(&file, &error))
-    }
-}
-
-fn not_written(file: &std::path::Path, error: &std::io::Error) -> Error {
-    Error::CouldNot(format!("{}: {error}", file.display()))
-}
-
-/// Whether the state bucket is there, and ours.
-async fn bucket_exists(bucket: &str, global: &Global) -> Result<bool, Error> {
-    let client = account::connection(global).s3().await;
-    match client.head_bucket().bucket(bucket).send().await {
-        Ok(_) => Ok(true),
-        Err(error) => {
-            let status = error.raw_response().map(|response| response.status().as_u16());
-            match status {
-                Some(404) => Ok(false),
-                Some(403) => Err(Error::CouldNot(format!(
-                    "bucket {bucket} is not yours to read: is this the account that the environment is in?"
-                ))),
-                _ => Err(Error::CouldNot(format!(
-                    "bucket {bucket}: {}",
-                    contract::fault::causes(&error, 300)
-                ))),
-            }
-        }
     }
 }

@@ -17,27 +17,38 @@ struct Costs {
     deployment: f64,
 }
 
-/// What `part` (base or runtime) of an environment costs, in words.
-pub(super) fn of(terraform: &Path, environment: &str, part: &str) -> Result<String, Error> {
-    let file = terraform.join("environments").join("costs.toml");
-    let wrong = |problem: String| Error::Refused(format!("{}: {problem}", file.display()));
-    let text = std::fs::read_to_string(&file).map_err(|error| wrong(error.to_string()))?;
-    let all: BTreeMap<String, Costs> = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    let Some(costs) = all.get(environment) else {
-        return Ok("not estimated for this environment: see docs/costs.md".into());
+const NOT_ESTIMATED: &str = "not estimated for this environment: see docs/costs.md";
+
+/// What base of an environment costs, in words.
+pub(super) fn of_base(terraform: &Path, environment: &str) -> Result<String, Error> {
+    Ok(match find(terraform, environment)? {
+        None => NOT_ESTIMATED.into(),
+        Some(Costs { base, .. }) => format!("about {base:.2} US dollars a month (docs/costs.md)"),
+    })
+}
+
+/// What runtime of an environment costs, in words.
+pub(super) fn of_runtime(terraform: &Path, environment: &str) -> Result<String, Error> {
+    let Some(costs) = find(terraform, environment)? else {
+        return Ok(NOT_ESTIMATED.into());
     };
     let Costs {
         base,
         runtime,
         deployment,
     } = costs;
-    Ok(match part {
-        "base" => format!("about {base:.2} US dollars a month (docs/costs.md)"),
-        _ => format!(
-            "about {runtime:.2} US dollars a month besides {base:.2} of what is kept, {deployment:.3} a deployment, and \
-             each row's instance while it runs (docs/costs.md)"
-        ),
-    })
+    Ok(format!(
+        "about {runtime:.2} US dollars a month besides {base:.2} of what is kept, {deployment:.3} a deployment, and each \
+         row's instance while it runs (docs/costs.md)"
+    ))
+}
+
+fn find(terraform: &Path, environment: &str) -> Result<Option<Costs>, Error> {
+    let file = terraform.join("environments").join("costs.toml");
+    let wrong = |problem: String| Error::Refused(format!("{}: {problem}", file.display()));
+    let text = std::fs::read_to_string(&file).map_err(|error| wrong(error.to_string()))?;
+    let mut all: BTreeMap<String, Costs> = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    Ok(all.remove(environment))
 }
 
 #[cfg(test)]
@@ -47,12 +58,12 @@ mod tests {
     #[test]
     fn the_projects_own_estimates_read() {
         let terraform = Path::new(env!("CARGO_MANIFEST_DIR")).join("../terraform");
-        for environment in ["dev", "staging", "prod"] {
-            for part in ["base", "runtime"] {
-                let cost = of(&terraform, environment, part).unwrap();
+        for of in [of_base, of_runtime] {
+            for environment in ["dev", "staging", "prod"] {
+                let cost = of(&terraform, environment).unwrap();
                 assert!(cost.contains("US dollars a month"), "{cost}");
             }
+            assert!(of(&terraform, "other").unwrap().contains("not estimated"));
         }
-        assert!(of(&terraform, "other", "base").unwrap().contains("not estimated"));
     }
 }

@@ -7,16 +7,22 @@ mod bootstrap;
 mod costs;
 mod deploy;
 mod destroy;
+mod hosts;
+mod image;
+mod plan;
 mod status;
 mod terraform;
 
 use super::{Error, Global};
 use account::Account;
 use clap::{Args, Subcommand};
+use contract::fault::causes;
+use serde_json::Value;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use terraform::Terraform;
+use store::{Connection, Rows};
+use terraform::{Backend, Terraform};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -67,7 +73,10 @@ impl Command {
 struct Environment {
     name: String,
     account: Account,
+    connection: Connection,
     terraform: Terraform,
+    /// The bucket of Terraform's states.
+    bucket: String,
     yes: bool,
 }
 
@@ -76,25 +85,83 @@ impl Environment {
         let name = global.environment.clone().ok_or_else(|| {
             Error::Refused("name the environment: --environment dev, staging or prod".into())
         })?;
-        let account = Account::find(global).await?;
         let terraform = Terraform::find(common, global, &name)?;
+        let connection = Connection {
+            endpoint: None,
+            s3_endpoint: None,
+            profile: global.profile.clone(),
+            region: global.region.clone(),
+        };
+        let account = Account::find(&connection).await?;
+        // Names of buckets are everyone's, so they hold account and region.
+        let bucket = format!("treza-{name}-state-{}-{}", account.id, account.region);
         Ok(Self {
             name,
             account,
+            connection,
             terraform,
+            bucket,
             yes: common.yes,
         })
     }
 
-    /// `treza-<environment>`: what all names begin with.
-    fn prefix(&self) -> String {
-        format!("treza-{}", self.name)
+    /// Where base's state is: in its bucket; in a file where that is not made yet, or goes; none where there is nothing.
+    async fn base_state(&self) -> Result<Option<Backend<'_>>, Error> {
+        if self.terraform.state_file().exists() {
+            return Ok(Some(Backend::File));
+        }
+        let there = self.has_bucket().await?;
+        Ok(there.then_some(Backend::Bucket(&self.bucket)))
     }
 
-    /// Names of buckets are everyone's, so they hold account and region.
-    fn state_bucket(&self) -> String {
-        let Account { id, region, .. } = &self.account;
-        format!("{}-state-{id}-{region}", self.prefix())
+    /// The outputs of base; none where it does not stand.
+    async fn base(&self) -> Result<Option<Value>, Error> {
+        let Some(backend) = self.base_state().await? else {
+            return Ok(None);
+        };
+        self.terraform.connect("base", backend).await?;
+        self.terraform.outputs("base").await
+    }
+
+    /// The outputs of runtime; none where it does not stand.
+    async fn runtime(&self) -> Result<Option<Value>, Error> {
+        if !self.has_bucket().await? {
+            return Ok(None);
+        }
+        self.terraform
+            .connect("runtime", Backend::Bucket(&self.bucket))
+            .await?;
+        self.terraform.outputs("runtime").await
+    }
+
+    /// Whether the bucket of the states is there, and ours.
+    async fn has_bucket(&self) -> Result<bool, Error> {
+        let (client, bucket) = (self.connection.s3().await, &self.bucket);
+        let Err(error) = client.head_bucket().bucket(bucket).send().await else {
+            return Ok(true);
+        };
+        match error.raw_response().map(|answer| answer.status().as_u16()) {
+            Some(404) => Ok(false),
+            Some(403) => Err(Error::CouldNot(format!(
+                "bucket {bucket} is not yours to read: is this the account that the environment is in?"
+            ))),
+            _ => Err(Error::CouldNot(format!(
+                "bucket {bucket}: {}",
+                causes(&error, 300)
+            ))),
+        }
+    }
+
+    /// The rows of an environment whose base has these outputs.
+    async fn rows(&self, base: &Value) -> Result<Rows, Error> {
+        let name = base.pointer("/base/value/rows/name").and_then(Value::as_str);
+        let name = name.ok_or_else(|| {
+            let name = &self.name;
+            Error::CouldNot(format!(
+                "base names no table of rows: treza cloud bootstrap --environment {name} mends it"
+            ))
+        })?;
+        Ok(Rows::new(self.connection.dynamodb().await, name))
     }
 
     /// Says what is about to be done, and asks, unless the user has said yes beforehand.

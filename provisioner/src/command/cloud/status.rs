@@ -1,15 +1,12 @@
-//! `treza cloud status`: what there is, and how its rows stand.
+//! `treza cloud status`: what there is, how its rows stand, and what hosts there are.
 
-use super::super::session::Session;
 use super::super::{Error, Global};
-use super::{Common, Environment};
+use super::{Common, Environment, hosts};
 use clap::Args;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
-use contract::status;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use std::process::ExitCode;
-use store::Rows;
 
 #[derive(Debug, Args)]
 pub(in super::super) struct Status {
@@ -20,49 +17,42 @@ pub(in super::super) struct Status {
 impl Status {
     pub(super) async fn run(&self, global: &Global) -> Result<ExitCode, Error> {
         let environment = Environment::open(&self.common, global).await?;
-        let (terraform, region) = (&environment.terraform, &environment.account.region);
-        let bucket = environment.state_bucket();
-        let mut made = Map::new();
-        for root in ["base", "runtime"] {
-            terraform.init(root, &bucket, region).await?;
-            let outputs = terraform.outputs(root).await?;
-            made.insert(
-                root.to_owned(),
-                json!(!outputs.as_object().is_none_or(Map::is_empty)),
-            );
-        }
-        let rows = match made["base"] == json!(true) {
-            true => counts(&Session::open(global).await?.rows).await?,
-            false => Map::new(),
+        let base = environment.base().await?;
+        let runtime = environment.runtime().await?;
+        let rows = match &base {
+            Some(base) => hosts::counts(&environment.rows(base).await?).await?,
+            None => Map::new(),
         };
+        let hosts = hosts::states(&environment).await?.len();
+        // Of a command that was cut off.
+        let unfinished = environment.terraform.state_file();
+        let unfinished = unfinished.exists().then(|| unfinished.display().to_string());
         if global.json {
             println!(
                 "{}",
-                json!({"environment": environment.name, "made": made, "rows": rows})
+                json!({
+                    "environment": environment.name,
+                    "made": {"base": base.is_some(), "runtime": runtime.is_some()},
+                    "rows": rows, "hosts": hosts, "unfinished": unfinished,
+                })
             );
             return Ok(ExitCode::SUCCESS);
         }
+        let yes = |stands: bool| if stands { "yes" } else { "no" };
         let mut table = Table::new();
         table.load_preset(NOTHING).set_header(["what", "stands"]);
-        for (root, stands) in &made {
-            table.add_row([root.as_str(), if *stands == json!(true) { "yes" } else { "no" }]);
-        }
+        table.add_row(["base", yes(base.is_some())]);
+        table.add_row(["runtime", yes(runtime.is_some())]);
         for (status, count) in &rows {
             table.add_row([&format!("rows {status}"), &count.to_string()]);
         }
+        table.add_row(["hosts", &hosts.to_string()]);
         println!("{table}");
+        if let Some(file) = unfinished {
+            println!(
+                "A bootstrap or destroy did not come to its end: run it again; it goes on from the state in {file}."
+            );
+        }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// How many rows there are in each status, without those in which there are none.
-pub(super) async fn counts(rows: &Rows) -> Result<Map<String, Value>, Error> {
-    let mut counts = Map::new();
-    for status in status::ALL {
-        let rows = rows.ids_by_status(status).await?.len();
-        if rows > 0 {
-            counts.insert(status.to_string(), rows.into());
-        }
-    }
-    Ok(counts)
 }

@@ -2,19 +2,37 @@
 
 use super::super::{Error, Global};
 use super::Common;
-use serde_json::Value;
+use super::plan::{Changes, Plan};
+use serde_json::{Value, json};
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use tempfile::TempPath;
 use tokio::process::Command;
+
+/// What makes base keep its state in a file: Terraform takes it over the backend that the module names.
+const OVERRIDE: &str = "base/backend_override.tf";
 
 /// Terraform over the root modules of a folder, for one environment.
 pub(super) struct Terraform {
     folder: PathBuf,
     data: PathBuf,
+    /// The environment's own file of variables.
+    pub(super) file: PathBuf,
+    region: String,
     variables: Vec<OsString>,
     environment: Vec<(&'static str, String)>,
     emulated: bool,
+}
+
+/// Where a root module keeps its state.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Backend<'a> {
+    /// In the bucket of this name.
+    Bucket(&'a str),
+    /// In a file of this environment's own: base, while there is no bucket.
+    File,
 }
 
 impl Terraform {
@@ -28,9 +46,11 @@ impl Terraform {
                 file.display()
             )));
         }
-        let mut variables: Vec<OsString> = vec![flag("-var-file=", &file)];
-        for more in &common.var_file {
-            variables.push(flag("-var-file=", &absolute(more)?));
+        let mut variables = Vec::new();
+        for file in std::iter::once(&file).chain(&common.var_file) {
+            let file = absolute(file)?;
+            check_region(&file, &global.region)?;
+            variables.push(flag("-var-file=", &file));
         }
         variables.push(format!("-var=region={}", global.region).into());
         if common.emulated {
@@ -39,6 +59,8 @@ impl Terraform {
         let mut environment = vec![
             ("AWS_REGION", global.region.clone()),
             ("TF_INPUT", "0".to_owned()),
+            // Its advice which of its own commands comes next is not this command's user's.
+            ("TF_IN_AUTOMATION", "1".to_owned()),
         ];
         environment.extend(global.profile.clone().map(|profile| ("AWS_PROFILE", profile)));
         // What Terraform keeps between two runs is this environment's own: it stands beside the modules.
@@ -46,6 +68,8 @@ impl Terraform {
         Ok(Self {
             folder,
             data,
+            file,
+            region: global.region.clone(),
             variables,
             environment,
             emulated: common.emulated,
@@ -54,42 +78,57 @@ impl Terraform {
 
     /// The file `name` in what is kept for this environment.
     pub(super) fn kept(&self, name: &str) -> Result<PathBuf, Error> {
-        std::fs::create_dir_all(&self.data)
-            .map_err(|error| Error::CouldNot(format!("{}: {error}", self.data.display())))?;
+        std::fs::create_dir_all(&self.data).map_err(|error| failed(&self.data, &error))?;
         Ok(self.data.join(name))
     }
 
-    /// Connects a root module to its state in `bucket`.
-    pub(super) async fn init(&self, root: &str, bucket: &str, region: &str) -> Result<(), Error> {
-        let mut arguments = arguments(&["init", "-reconfigure"]);
-        arguments.extend(self.backend(root, bucket, region));
+    /// The file of base's state, while that is in no bucket.
+    pub(super) fn state_file(&self) -> PathBuf {
+        self.data.join("base.tfstate")
+    }
+
+    /// Forgets that file: the bucket has its content, or there is nothing left that it could be about.
+    pub(super) fn forget_state_file(&self) -> Result<(), Error> {
+        remove(&self.state_file().with_extension("tfstate.backup"))?;
+        remove(&self.state_file())
+    }
+
+    /// Connects a root module to its state.
+    pub(super) async fn connect(&self, root: &str, backend: Backend<'_>) -> Result<(), Error> {
+        self.init(root, backend, &["-reconfigure"]).await
+    }
+
+    /// The same, with the state taken along from where it was.
+    pub(super) async fn migrate(&self, root: &str, backend: Backend<'_>) -> Result<(), Error> {
+        self.init(root, backend, &["-migrate-state", "-force-copy"]).await
+    }
+
+    async fn init(&self, root: &str, backend: Backend<'_>, how: &[&str]) -> Result<(), Error> {
+        let mut arguments = arguments(&["init"]);
+        arguments.extend(how.iter().map(OsString::from));
+        let file = self.folder.join(OVERRIDE);
+        match backend {
+            Backend::File => {
+                self.kept("")?;
+                let path = Value::from(self.state_file().to_string_lossy());
+                let text = format!("terraform {{\n  backend \"local\" {{\n    path = {path}\n  }}\n}}\n");
+                std::fs::write(&file, text).map_err(|error| failed(&file, &error))?;
+            }
+            Backend::Bucket(bucket) => {
+                // A run that was cut off may have left it.
+                remove(&file)?;
+                arguments.extend(self.settings(root, bucket));
+            }
+        }
         self.run(root, &arguments).await
     }
 
-    /// The same, with what stands in a local state taken along.
-    pub(super) async fn migrate(&self, root: &str, bucket: &str, region: &str) -> Result<(), Error> {
-        let mut arguments = arguments(&["init", "-migrate-state", "-force-copy"]);
-        arguments.extend(self.backend(root, bucket, region));
-        self.run(root, &arguments).await
-    }
-
-    /// Connects a root module to a state in a file.
-    pub(super) async fn init_locally(&self, root: &str) -> Result<(), Error> {
-        self.run(root, &arguments(&["init", "-reconfigure"])).await
-    }
-
-    /// The same, with what stands in the bucket taken along.
-    pub(super) async fn migrate_locally(&self, root: &str) -> Result<(), Error> {
-        self.run(root, &arguments(&["init", "-migrate-state", "-force-copy"]))
-            .await
-    }
-
-    fn backend(&self, root: &str, bucket: &str, region: &str) -> Vec<OsString> {
+    fn settings(&self, root: &str, bucket: &str) -> Vec<OsString> {
+        // No word of encryption: the bucket's own is with the states' key, and what is asked for here would go before it.
         let mut settings = vec![
             format!("bucket={bucket}"),
             format!("key={root}.tfstate"),
-            format!("region={region}"),
-            "encrypt=true".to_owned(),
+            format!("region={}", self.region),
             "use_lockfile=true".to_owned(),
         ];
         if self.emulated {
@@ -99,59 +138,82 @@ impl Terraform {
         settings.into_iter().map(setting).collect()
     }
 
-    /// Plans, shows the plan, and answers the file that it is in.
-    pub(super) async fn plan(&self, root: &str, more: &[OsString]) -> Result<PathBuf, Error> {
-        let file = self.kept(&format!("{root}.plan"))?;
+    /// Plans, and shows the plan.
+    pub(super) async fn plan(&self, root: &str, more: &[OsString]) -> Result<Plan, Error> {
+        let path = self.kept(&format!("{root}.plan"))?;
+        let file = TempPath::try_from_path(&path).map_err(|error| failed(&path, &error))?;
         let mut arguments = arguments(&["plan"]);
         arguments.push(flag("-out=", &file));
         arguments.extend(self.variables.iter().cloned());
         arguments.extend(more.iter().cloned());
         self.run(root, &arguments).await?;
-        Ok(file)
+        let shown = self
+            .read(root, &["show".into(), "-json".into(), (&*file).into()])
+            .await?;
+        let changes = Changes::of(&shown);
+        Ok(Plan { file, changes })
     }
 
     /// Plans the end of all that there is.
-    pub(super) async fn plan_destroy(&self, root: &str) -> Result<PathBuf, Error> {
+    pub(super) async fn plan_destroy(&self, root: &str) -> Result<Plan, Error> {
         let mut more = vec!["-destroy".into()];
         if root == "runtime" {
-            let artifacts = self.kept("artifacts.tfvars.json")?;
-            more.extend(artifacts.is_file().then(|| flag("-var-file=", &artifacts)));
+            // Terraform asks for these, and makes nothing of them: what was deployed need not be on this machine.
+            let (file, digest) = (&self.file, format!("sha256:{}", "0".repeat(64)));
+            let variables = json!({
+                "lambda_zip": file, "host_package": file, "bundles": [{"digest": digest, "file": file}],
+                "runner_image": format!("none@{digest}"),
+            });
+            let written = self.kept("destroy.tfvars.json")?;
+            std::fs::write(&written, variables.to_string()).map_err(|error| failed(&written, &error))?;
+            more.push(flag("-var-file=", &written));
         }
         self.plan(root, &more).await
     }
 
     /// Applies a plan, this very one.
-    pub(super) async fn apply(&self, root: &str, plan: &Path) -> Result<(), Error> {
+    pub(super) async fn apply(&self, root: &str, plan: Plan) -> Result<(), Error> {
         let mut arguments = arguments(&["apply", "-parallelism=20"]);
-        arguments.push(plan.into());
-        let done = self.run(root, &arguments).await;
-        // It has been applied, or is stale.
-        let _ = std::fs::remove_file(plan);
-        done
+        arguments.push((&*plan.file).into());
+        self.run(root, &arguments).await
     }
 
-    /// The outputs of a root module; none of nothing.
-    pub(super) async fn outputs(&self, root: &str) -> Result<Value, Error> {
+    /// The outputs of a root module; none of one that does not stand whole. (The output that is called as the module itself
+    /// hangs on all of it.)
+    pub(super) async fn outputs(&self, root: &str) -> Result<Option<Value>, Error> {
+        let outputs = self.read(root, &arguments(&["output", "-json"])).await?;
+        Ok(Some(outputs).filter(|outputs| outputs.get(root).is_some()))
+    }
+
+    /// Whether there is anything of a root module, whole or not.
+    pub(super) async fn has_anything(&self, root: &str) -> Result<bool, Error> {
+        let state = self.read(root, &arguments(&["show", "-json"])).await?;
+        Ok(state.get("values").is_some())
+    }
+
+    /// Runs what answers JSON.
+    async fn read(&self, root: &str, arguments: &[OsString]) -> Result<Value, Error> {
+        let what = words(arguments);
         let output = self
-            .command(root, &arguments(&["output", "-json"]))
+            .command(root, arguments)
             .stderr(Stdio::inherit())
             .output()
             .await
             .map_err(not_started)?;
         if !output.status.success() {
             return Err(Error::CouldNot(format!(
-                "terraform output of {root} failed: see above"
+                "terraform {what} of {root} failed: see above"
             )));
         }
-        serde_json::from_slice(&output.stdout)
-            .map_err(|error| Error::CouldNot(format!("the outputs of {root} do not read: {error}")))
+        serde_json::from_slice(&output.stdout).map_err(|error| {
+            Error::CouldNot(format!(
+                "what terraform {what} of {root} says does not read: {error}"
+            ))
+        })
     }
 
     async fn run(&self, root: &str, arguments: &[OsString]) -> Result<(), Error> {
-        let what = arguments
-            .first()
-            .map(|what| what.to_string_lossy())
-            .unwrap_or_default();
+        let what = words(arguments);
         eprintln!("==> terraform {what} ({root})");
         let status = self
             .command(root, arguments)
@@ -181,8 +243,42 @@ impl Terraform {
     }
 }
 
+impl Drop for Terraform {
+    /// Another environment's run, or a person's own, is not to find it.
+    fn drop(&mut self) {
+        let _ = remove(&self.folder.join(OVERRIDE));
+    }
+}
+
+/// Refuses a file of variables that names another region than the command, which says where the state's bucket is.
+fn check_region(file: &Path, region: &str) -> Result<(), Error> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Error::Refused(format!("{}: {error}: name a file of variables", file.display())))?;
+    match region_in(&text) {
+        Some(other) if other != region => Err(Error::Refused(format!(
+            "{} says region {other}, and this command works in {region}: give --region {other}",
+            file.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn region_in(variables: &str) -> Option<&str> {
+    let values = variables.lines().filter_map(|line| line.split_once('='));
+    let mut regions = values.filter(|(name, _)| name.trim() == "region");
+    regions.next()?.1.split('"').nth(1)
+}
+
 fn arguments(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
+}
+
+/// Which of Terraform's commands these arguments are of.
+fn words(arguments: &[OsString]) -> String {
+    arguments
+        .first()
+        .map(|what| what.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }
 
 fn flag(name: &str, value: &Path) -> OsString {
@@ -195,8 +291,33 @@ fn absolute(path: &Path) -> Result<PathBuf, Error> {
     std::path::absolute(path).map_err(|error| Error::Refused(format!("{}: {error}", path.display())))
 }
 
+fn remove(file: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(file, &error)),
+        _ => Ok(()),
+    }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Error {
+    Error::CouldNot(format!("{}: {error}", path.display()))
+}
+
 fn not_started(error: std::io::Error) -> Error {
     Error::CouldNot(format!(
         "terraform cannot be started: {error}: install Terraform 1.10 or later, and put it in PATH"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_region_of_a_file_is_found() {
+        assert_eq!(
+            region_in("environment = \"dev\"\nregion      = \"eu-west-1\" # near\n"),
+            Some("eu-west-1")
+        );
+        assert_eq!(region_in("# region is given\nregions = [\"a\"]\n"), None);
+    }
 }
