@@ -325,6 +325,7 @@ fn the_pipelines_expectation_is_taken_over_with_every_fault_named() {
             .collect(),
         instance_id: enclave.instance.clone(),
         challenge: hex::encode([1; 32]),
+        challenge_since: None,
         previous_challenge: Some(hex::encode(&enclave.nonce)),
     };
     let id = RecordId::parse("enc_1").unwrap();

@@ -88,6 +88,9 @@ pub struct Expected {
     pub instance_id: String,
     /// 32 random bytes in hex: the nonce that documents must carry now.
     pub challenge: String,
+    /// Since when it is, milliseconds since the epoch. Rows of before there was this field have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge_since: Option<u64>,
     /// The challenge before this one: a report on its way when the challenge changed still counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_challenge: Option<String>,

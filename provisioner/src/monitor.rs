@@ -5,7 +5,7 @@ use crate::endings::failure;
 use crate::fail;
 use crate::pipeline::{Error, Pipeline, value};
 use crate::place::challenge;
-use crate::verify::{MAX_AGE, refusal_of, stored, verified_at};
+use crate::verify::{MAX_AGE, MAX_REPORT_AGE, refusal_of, stored, verified_at};
 use contract::row::{Attestation, AttestationState, Expected, Row, attribute};
 use contract::{Status, status};
 use std::time::Duration;
@@ -14,6 +14,10 @@ use store::Change;
 /// What a request may wait longer than any status which it may be written over, so that it is never taken for stuck on
 /// account of what stood there before it.
 const REQUEST_LONGER: Duration = Duration::from_secs(5 * 60);
+
+/// How long a challenge stays at least: schedules call the monitor at least once a minute, and now and then twice. With
+/// the report that answers it on its way for as long as reports are judged, and asked for a little before, it still counts.
+const MIN_CHALLENGE_AGE: Duration = MAX_REPORT_AGE.saturating_add(Duration::from_secs(15));
 
 /// What one look at all rows came to.
 #[derive(Debug, Default)]
@@ -105,9 +109,10 @@ fn running(pipeline: &Pipeline, row: &Row) -> Result<(Change, Option<String>), E
         return Ok((refusal_of(pipeline, row, &why)?, Some(why)));
     }
     let mut change = Change::new();
-    if let Some(expected) = row.current_expectation() {
+    if let Some(expected) = row.current_expectation().filter(|now| is_due(pipeline, now)) {
         let next = Expected {
             challenge: challenge()?,
+            challenge_since: Some(pipeline.now_ms()),
             previous_challenge: Some(expected.challenge.clone()),
             ..expected.clone()
         };
@@ -117,6 +122,13 @@ fn running(pipeline: &Pipeline, row: &Row) -> Result<(Change, Option<String>), E
         change = change.set(attribute::ATTESTATION, value(&stale)?);
     }
     Ok((change, None))
+}
+
+/// Whether the challenge has been the row's for long enough. One of the future, which no clock of ours wrote, is.
+fn is_due(pipeline: &Pipeline, expected: &Expected) -> bool {
+    expected
+        .challenge_since
+        .is_none_or(|since| u128::from(pipeline.now_ms().abs_diff(since)) >= MIN_CHALLENGE_AGE.as_millis())
 }
 
 fn gone_stale(pipeline: &Pipeline, row: &Row) -> Option<Attestation> {

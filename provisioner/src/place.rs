@@ -65,6 +65,7 @@ fn assignment(
             .collect(),
         instance_id: host.instance_id.clone(),
         challenge: challenge.to_owned(),
+        challenge_since: Some(pipeline.now_ms()),
         previous_challenge: None,
     };
     let pending = Attestation {

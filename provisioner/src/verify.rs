@@ -14,7 +14,7 @@ use contract::row::Row;
 use contract::{RecordId, Status, fault};
 use store::Change;
 
-pub(crate) use evidence::{MAX_AGE, refusal_of, stored, verified_at};
+pub(crate) use evidence::{MAX_AGE, MAX_REPORT_AGE, refusal_of, stored, verified_at};
 
 /// What became of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]

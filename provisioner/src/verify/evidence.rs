@@ -19,8 +19,8 @@ use time::format_description::well_known::Rfc3339;
 
 /// The greatest age of evidence, and of the last verified evidence before it is STALE.
 pub(crate) const MAX_AGE: Duration = Duration::from_secs(120);
-/// The greatest age of a report that is judged: a challenge counts at least so long after it was the row's.
-const MAX_REPORT_AGE: Duration = Duration::from_secs(60);
+/// The greatest age of a report that is judged: a challenge counts for longer than that after it was the row's.
+pub(crate) const MAX_REPORT_AGE: Duration = Duration::from_secs(30);
 /// How often evidence that says nothing new is copied into the row.
 const COPY_EVERY: Duration = Duration::from_secs(60);
 /// Who verifies here.
@@ -36,7 +36,7 @@ pub(super) fn judge(pipeline: &Pipeline, row: &Row, report: &Report) -> Result<D
     let max_age = MAX_REPORT_AGE.as_millis();
     if u128::from(report.reported_at.abs_diff(pipeline.now_ms())) > max_age {
         return Ok(Decision::ignore(
-            "was made more than a minute before or after now",
+            "was made more than half a minute before or after now",
         ));
     }
     let (Some(statement), Some(document)) = (&report.statement, &report.document) else {

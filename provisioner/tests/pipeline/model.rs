@@ -30,8 +30,8 @@ enum Event {
     Host(usize),
     /// A report of the host's that was on its way comes now, and perhaps not for the last time.
     Late(usize),
-    /// The monitor looks.
-    Monitor,
+    /// A minute has gone by and the monitor looks, and perhaps once more.
+    Monitor { again: bool },
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -48,7 +48,7 @@ fn event() -> impl Strategy<Value = Event> {
         6 => (any::<usize>(), prop::bool::weighted(0.2)).prop_map(|(which, killed)| Event::Step { which, killed }),
         4 => (0..ROWS.len()).prop_map(Event::Host),
         1 => any::<usize>().prop_map(Event::Late),
-        1 => Just(Event::Monitor),
+        1 => any::<bool>().prop_map(|again| Event::Monitor { again }),
     ]
 }
 
@@ -119,14 +119,21 @@ impl Model {
                 self.world.report(late).await;
             }
             Event::Late(_) => {}
-            Event::Monitor => {
-                monitor::monitor(&self.world.pipeline).await.unwrap();
-                // It looks once a minute, and a report that was on its way for longer is not judged.
-                self.sent.drain(..self.older);
-                self.older = self.sent.len();
-            }
+            Event::Monitor { again } => self.monitor(*again).await,
         }
         self.check().await;
+    }
+
+    /// Time goes by here only: challenges are older by a minute, and reports of before the minute are not judged any more.
+    async fn monitor(&mut self, again: bool) {
+        for row in ROWS {
+            self.world.age_challenge(row, Duration::from_secs(60)).await;
+        }
+        self.sent.drain(..self.older);
+        self.older = self.sent.len();
+        for _ in 0..=usize::from(again) {
+            monitor::monitor(&self.world.pipeline).await.unwrap();
+        }
     }
 
     async fn ask(&mut self, row: &'static str, status: Status) {

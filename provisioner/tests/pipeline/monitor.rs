@@ -10,6 +10,9 @@ use provisioner::verify::Verdict;
 use serde_json::json;
 use std::time::Duration;
 
+/// So long a challenge stays at least.
+const CHALLENGE_STAYS: Duration = Duration::from_secs(45);
+
 async fn look(world: &World) {
     let faults = monitor(&world.pipeline).await.unwrap().faults;
     assert!(faults.is_empty(), "{faults:?}");
@@ -20,22 +23,70 @@ async fn a_running_row_gets_a_new_challenge_and_the_one_before_still_counts() {
     let world = World::new().await;
     let mut enclave = world.deployed("a").await;
     let before = world.row("a").await.expected.unwrap();
+    world.clock.advance(CHALLENGE_STAYS);
     look(&world).await;
     let after = world.row("a").await.expected.unwrap();
     assert_ne!(after.challenge, before.challenge);
     assert_eq!(after.previous_challenge, Some(before.challenge));
-    world.clock.advance(Duration::from_secs(61));
+    // Long enough after the last copy for this one to be news.
+    world.clock.advance(Duration::from_secs(15));
     let mut report = |world: &World| Report {
         reported_at: world.clock.now_ms(),
         ..enclave.report(healthy())
     };
     assert_eq!(world.report(report(&world)).await, Verdict::Taken);
+    world.clock.advance(CHALLENGE_STAYS);
     look(&world).await;
     let verdict = world.report(report(&world)).await;
     assert!(
         matches!(verdict, Verdict::Refused(_)),
         "two challenges later: {verdict:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_look_leaves_the_challenge_alone() {
+    let world = World::new().await;
+    let mut enclave = world.deployed("a").await;
+    let mut challenges = vec![world.row("a").await.expected.unwrap().challenge];
+    for _ in 0..2 {
+        world.clock.advance(CHALLENGE_STAYS);
+        for _ in 0..2 {
+            look(&world).await;
+            world.clock.advance(Duration::from_secs(1));
+        }
+        let expected = world.row("a").await.expected.unwrap();
+        assert_eq!(expected.previous_challenge.as_ref(), challenges.last());
+        challenges.push(expected.challenge);
+    }
+    // Asked for before either of the last two looks.
+    enclave.challenge = hex::decode(&challenges[1]).unwrap();
+    let on_its_way = Report {
+        reported_at: world.clock.now_ms(),
+        ..enclave.report(healthy())
+    };
+    assert_eq!(world.report(on_its_way).await, Verdict::Taken);
+}
+
+/// Of a row of before its time was kept, and of one whose time another wrote.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_challenge_without_a_time_of_ours_is_replaced() {
+    let world = World::new().await;
+    for (id, since) in [("older", None), ("future", Some(u64::MAX))] {
+        world.deployed(id).await;
+        let mut expected = item::to_plain_json(&world.item(id).await)["expected"].take();
+        let before = expected["challenge"].clone();
+        expected["challengeSince"] = since.into();
+        expected
+            .as_object_mut()
+            .unwrap()
+            .retain(|_, value| !value.is_null());
+        world.set(id, &json!({ "expected": expected }).to_string()).await;
+        look(&world).await;
+        let after = world.row(id).await.expected.unwrap();
+        assert_eq!(json!(after.previous_challenge), before);
+        assert!(after.challenge_since.unwrap() <= world.clock.now_ms());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

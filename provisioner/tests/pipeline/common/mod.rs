@@ -218,6 +218,21 @@ impl World {
         self.put(Item::from(item)).await;
     }
 
+    /// Sets back since when the row's challenge is.
+    pub async fn age_challenge(&self, id: &str, by: Duration) {
+        let mut row = item::to_plain_json(&self.item(id).await);
+        let Some(since) = row
+            .pointer("/expected/challengeSince")
+            .and_then(|since| since.as_u64())
+        else {
+            return;
+        };
+        let mut expected = row["expected"].take();
+        expected["challengeSince"] = (since - by.as_millis() as u64).into();
+        let changed = serde_json::json!({ "expected": expected });
+        self.set(id, &changed.to_string()).await;
+    }
+
     /// Asks for something, as the web application does: one attribute, whatever else changes meanwhile.
     pub async fn set_status(&self, id: &str, status: &str) {
         use aws_sdk_dynamodb::types::AttributeValue as Value;
