@@ -1,6 +1,7 @@
 //! The lease of a row's host: who has it works on the host, alone.
 
 use super::Error;
+use super::stop::Stop;
 use contract::RecordId;
 use std::time::{Duration, Instant};
 use store::{Leased, Turns};
@@ -22,21 +23,29 @@ pub(super) struct Lease {
 
 impl Lease {
     /// Waits for the lease of the row `id`, which lasts for `lasts` where it is not renewed: so long a run that was lost
-    /// keeps the next one waiting. None: a later turn has begun.
+    /// keeps the next one waiting. None: a later turn has begun. A wait ends where the run is told to, a call never does,
+    /// so that no lease is taken which nobody gives back.
     pub(super) async fn take(
         turns: &Turns,
         id: &RecordId,
         generation: u64,
         owner: String,
         lasts: Duration,
+        stop: &Stop,
     ) -> Result<Option<Self>, Error> {
         let deadline = Instant::now() + PATIENCE;
+        let mut waiting = false;
         loop {
             match turns.lease(id, generation, &owner, lasts).await? {
                 Leased::Yes => break,
                 Leased::Superseded => return Ok(None),
                 Leased::Busy if Instant::now() > deadline => return Err(Error::Busy(PATIENCE.as_secs())),
-                Leased::Busy => tokio::time::sleep(TRY).await,
+                Leased::Busy => {
+                    if !std::mem::replace(&mut waiting, true) {
+                        tracing::info!(%id, "another run has the host; waiting for it");
+                    }
+                    stop.unless(tokio::time::sleep(TRY)).await?;
+                }
             }
         }
         Ok(Some(Self {

@@ -7,12 +7,16 @@
 //! is in S3, written as it goes.
 //!
 //! - what it is told: [`settings`]; what Terraform is told of a row: [`variables`]
-//! - Terraform as a process: [`terraform`]; what it says, and what a person is to do about it: [`diagnosis`]
+//! - Terraform on one host: [`terraform`]; one run of its program: [`process`]; what it says, and what a person is to do
+//!   about it: [`diagnosis`]
+//! - who works on a host, alone: [`lease`]; what ends a run before it is done: [`stop`]
 //! - the work itself: [`work`]
 
 pub mod diagnosis;
 mod lease;
+mod process;
 pub mod settings;
+mod stop;
 mod terraform;
 pub mod variables;
 mod work;
@@ -20,7 +24,8 @@ mod work;
 use crate::aws::Deployment;
 use crate::aws::settings as aws_settings;
 use crate::pipeline;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use stop::Stop;
 
 pub use settings::Settings;
 
@@ -66,7 +71,7 @@ pub enum Error {
 }
 
 impl Error {
-    fn file(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+    fn file(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::File {
             doing,
             path: path.to_owned(),
@@ -86,9 +91,10 @@ impl From<store::Error> for Error {
 /// # Errors
 /// The run was lost, or could not say what came of it.
 pub async fn run(command: Command) -> Result<(), Error> {
+    let stop = Stop::listen().map_err(Error::file("listen to", Path::new("signals")))?;
     let settings = Settings::from_environment()?;
     let deployment = Deployment::new(aws_settings::Settings::from_environment()?).await?;
-    let work = work::Work::new(deployment, settings);
+    let work = work::Work::new(deployment, settings, stop);
     match command {
         Command::Apply => work.apply().await,
         Command::Destroy => work.destroy().await,

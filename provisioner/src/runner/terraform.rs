@@ -1,27 +1,20 @@
-//! Terraform as a process: one folder, one host, each change planned first and the very plan applied.
+//! Terraform on one host: a folder of its own, each change planned first and the very plan applied.
 
 use super::Error;
-use super::diagnosis::{Failure, Kind, MAX_LINE, Transcript};
+use super::diagnosis::{Failure, Kind, Transcript};
+use super::process::{End, Process};
 use super::settings::Settings;
+use super::stop::Stop;
 use super::variables::state_key;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::{Map, Value};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::{Child, ChildStderr, ChildStdout, Command};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use std::process::Stdio;
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
 
 /// How long Terraform may wait for its own lock. Who has the lease waits for no other run: a lock that stays was left.
 const LOCK_TIMEOUT: &str = "-lock-timeout=10s";
-/// How long a run may take.
-const LIMIT: Duration = Duration::from_secs(40 * 60);
-/// How long Terraform has to end in good order and to write its state, once it is told to: Fargate gives 120 s in all.
-const GRACE: Duration = Duration::from_secs(100);
 /// The most bytes of an answer.
 const MAX_ANSWER: u64 = 1 << 20;
 /// The variables that Terraform, its provider and their way to AWS need. No other of ours is its business.
@@ -52,18 +45,20 @@ pub(super) enum Ended {
 pub(super) struct Terraform {
     program: PathBuf,
     folder: tempfile::TempDir,
+    stop: Stop,
 }
 
 impl Terraform {
     /// Copies the module, and connects it to the state of the row's host.
-    pub(super) async fn open(settings: &Settings) -> Run<Self> {
+    pub(super) async fn open(settings: &Settings, stop: Stop) -> Run<Self> {
         let folder = tempfile::tempdir().map_err(lost("make a folder in", &std::env::temp_dir()))?;
         copy(&settings.module, folder.path()).map_err(lost("copy the module", &settings.module))?;
         let terraform = Self {
             program: settings.terraform.clone(),
             folder,
+            stop,
         };
-        let mut arguments: Vec<OsString> = vec!["init".into(), "-input=false".into(), "-no-color".into()];
+        let mut arguments: Vec<OsString> = vec!["init".into(), "-json".into(), "-input=false".into()];
         let backend = backend(settings);
         arguments.extend(
             backend
@@ -97,11 +92,13 @@ impl Terraform {
         self.run(&arguments).await
     }
 
-    /// The outputs of what there is; none of nothing.
+    /// The outputs of what there is; none of nothing. They are told even if the run is to end: with them it is done.
     pub(super) async fn outputs(&self) -> Run<Map<String, Value>> {
         let mut child = self
             .command(&["output".into(), "-json".into()])
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .map_err(lost("start", &self.program))?;
         let mut answer = Vec::new();
@@ -128,33 +125,22 @@ impl Terraform {
     }
 
     async fn run(&self, arguments: &[OsString]) -> Run<()> {
+        self.stop.check().map_err(Ended::Lost)?;
         let what = arguments.first().map(OsString::as_os_str).unwrap_or_default();
         tracing::info!(command = ?what, "terraform begins");
-        let mut child = self
-            .command(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(lost("start", &self.program))?;
-        let mut transcript = Transcript::default();
-        let mut lines = lines_of(child.stdout.take(), child.stderr.take());
-        let status = match follow(&mut child, &mut lines, &mut transcript).await {
-            Ok(status) => status,
-            Err(ended) => {
-                end(&mut child, &mut lines, &mut transcript).await;
-                return Err(ended);
+        let process = Process::start(&mut self.command(arguments)).map_err(lost("start", &self.program))?;
+        let done = process.done(&self.stop).await;
+        let done = done.map_err(lost("wait for", &self.program))?;
+        match done.end {
+            End::Exit(status) if status.success() => Ok(()),
+            End::Told => Err(Ended::Lost(Error::Terminated)),
+            end => {
+                let failure = done.transcript.failure(&format!("{} {end}", what.display()));
+                Err(Ended::Failed(failure))
             }
-        };
-        if status.success() {
-            return Ok(());
         }
-        Err(Ended::Failed(transcript.failure(&format!(
-            "{} {}",
-            what.display(),
-            ending(status)
-        ))))
     }
 
-    /// In a process group of its own: a signal for the runner is not one for Terraform, which is asked to end instead.
     fn command(&self, arguments: &[OsString]) -> Command {
         let mut command = Command::new(&self.program);
         command
@@ -164,8 +150,6 @@ impl Terraform {
             .env("TF_IN_AUTOMATION", "1")
             .env("TF_INPUT", "0")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .process_group(0)
             .kill_on_drop(true);
         for (name, value) in std::env::vars_os() {
             let passes = |name: &OsStr| {
@@ -177,96 +161,6 @@ impl Terraform {
             }
         }
         command
-    }
-}
-
-/// Reads what Terraform says until it ends.
-async fn follow(
-    child: &mut Child,
-    lines: &mut mpsc::Receiver<String>,
-    transcript: &mut Transcript,
-) -> Run<ExitStatus> {
-    let mut terminated = signal(SignalKind::terminate()).map_err(lost("listen to", Path::new("signals")))?;
-    let deadline = tokio::time::sleep(LIMIT);
-    tokio::pin!(deadline);
-    loop {
-        tokio::select! {
-            line = lines.recv() => match line {
-                Some(line) => transcript.line(&line),
-                None => break,
-            },
-            _ = terminated.recv() => return Err(Ended::Lost(Error::Terminated)),
-            () = &mut deadline => {
-                let ended = format!("did not end within {} min", LIMIT.as_secs() / 60);
-                return Err(Ended::Failed(Transcript::default().failure(&ended)));
-            }
-        }
-    }
-    child
-        .wait()
-        .await
-        .map_err(lost("wait for", Path::new("terraform")))
-}
-
-/// Asks Terraform to end, which it does once the call to AWS that it is at has ended and its state is written.
-/// It is listened to all the while: with nobody to read what it says it would die of that, and leave its lock.
-async fn end(child: &mut Child, lines: &mut mpsc::Receiver<String>, transcript: &mut Transcript) {
-    tracing::warn!("terraform is asked to end");
-    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-        // It may have ended this very moment.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGINT);
-    }
-    let ended = tokio::time::timeout(GRACE, async {
-        while let Some(line) = lines.recv().await {
-            transcript.line(&line);
-        }
-        child.wait().await
-    });
-    match ended.await {
-        Ok(Ok(status)) => transcript.line(&format!("terraform {}", ending(status))),
-        _ => {
-            tracing::error!("terraform does not end; killing it");
-            // The next run breaks its lock.
-            let _ = child.kill().await;
-        }
-    }
-}
-
-fn ending(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("ended with exit code {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "ended".into(),
-    }
-}
-
-/// The lines of both, as they come, until both have ended.
-fn lines_of(stdout: Option<ChildStdout>, stderr: Option<ChildStderr>) -> mpsc::Receiver<String> {
-    let (sender, lines) = mpsc::channel(64);
-    if let Some(stdout) = stdout {
-        tokio::spawn(send_lines(stdout, sender.clone()));
-    }
-    if let Some(stderr) = stderr {
-        tokio::spawn(send_lines(stderr, sender));
-    }
-    lines
-}
-
-/// Sends each line of `from`, cut at [`MAX_LINE`].
-async fn send_lines(from: impl AsyncRead + Unpin, to: mpsc::Sender<String>) {
-    let mut reader = BufReader::new(from);
-    loop {
-        let mut line = Vec::new();
-        let read = (&mut reader)
-            .take(MAX_LINE as u64)
-            .read_until(b'\n', &mut line)
-            .await;
-        let ended = !matches!(read, Ok(bytes) if bytes > 0);
-        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-        if ended || to.send(line).await.is_err() {
-            return;
-        }
     }
 }
 

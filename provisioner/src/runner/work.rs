@@ -3,6 +3,7 @@
 use super::diagnosis::{Failure, Kind};
 use super::lease::Lease;
 use super::settings::{Settings, Turn};
+use super::stop::Stop;
 use super::terraform::{Ended, Run, Terraform};
 use super::{Error, variables};
 use crate::aws::Deployment;
@@ -22,11 +23,16 @@ const FIRST_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Work {
     deployment: Deployment,
     settings: Settings,
+    stop: Stop,
 }
 
 impl Work {
-    pub(super) fn new(deployment: Deployment, settings: Settings) -> Self {
-        Self { deployment, settings }
+    pub(super) fn new(deployment: Deployment, settings: Settings, stop: Stop) -> Self {
+        Self {
+            deployment,
+            settings,
+            stop,
+        }
     }
 
     fn turn(&self) -> &Turn {
@@ -80,7 +86,7 @@ impl Work {
         {
             return Ok(None);
         }
-        let terraform = Terraform::open(&self.settings).await?;
+        let terraform = Terraform::open(&self.settings, self.stop.clone()).await?;
         // An instance that is there already stays where it is.
         let there = terraform.outputs().await?;
         let zone = there.get("zone_index").and_then(Value::as_u64);
@@ -112,7 +118,7 @@ impl Work {
                 *zone,
             )
             .map_err(|fault| ended(fault.into()))?;
-            let made = persistently(terraform, || terraform.apply(&variables)).await;
+            let made = self.persistently(terraform, || terraform.apply(&variables)).await;
             let last = at + 1 == zones.len();
             match made {
                 Err(ended) if ended.kind() == Some(&Kind::Capacity) && !last => {
@@ -122,6 +128,31 @@ impl Work {
             }
         }
         Ok(())
+    }
+
+    /// Tries again what AWS throttled, and what met a lock that was left.
+    async fn persistently<F>(&self, terraform: &Terraform, change: impl Fn() -> F) -> Run<()>
+    where
+        F: Future<Output = Run<()>>,
+    {
+        let mut wait = FIRST_WAIT;
+        for _ in 1..MOST_TRIES {
+            let ended = match change().await {
+                Ok(()) => return Ok(()),
+                Err(ended) => ended,
+            };
+            match ended.kind() {
+                Some(Kind::Throttled) => tracing::warn!(?wait, "AWS throttles; trying again"),
+                Some(Kind::Locked(lock)) if !lock.is_empty() => {
+                    tracing::warn!(lock, "a lock was left by a run that was lost; breaking it");
+                    terraform.unlock(lock).await?;
+                }
+                _ => return Err(ended),
+            }
+            self.stop.unless(tokio::time::sleep(wait)).await.map_err(lost)?;
+            wait *= 2;
+        }
+        change().await
     }
 
     /// What the row asks for now; none: it is in another turn.
@@ -172,9 +203,10 @@ impl Work {
     }
 
     async fn take_down(&self) -> Run<()> {
-        let terraform = Terraform::open(&self.settings).await?;
+        let terraform = Terraform::open(&self.settings, self.stop.clone()).await?;
         let variables = variables::of_nothing(&self.settings.variables, &self.turn().id);
-        persistently(&terraform, || terraform.destroy(&variables)).await?;
+        self.persistently(&terraform, || terraform.destroy(&variables))
+            .await?;
         let uri = format!(
             "s3://{}/{}",
             self.settings.state_bucket,
@@ -187,7 +219,8 @@ impl Work {
     /// Measures the row's image, however large it is.
     pub(super) async fn measure(&self) -> Result<(), Error> {
         let Turn { id, generation } = self.turn();
-        match self.deployment.note_measured(id, *generation).await {
+        let measuring = self.deployment.note_measured(id, *generation);
+        match self.stop.unless(measuring).await? {
             Ok(step) => {
                 tracing::info!(%id, generation, ?step, "measured");
                 Ok(())
@@ -213,6 +246,7 @@ impl Work {
             *generation,
             owner,
             self.settings.lease,
+            &self.stop,
         )
         .await?;
         if lease.is_none() {
@@ -226,31 +260,6 @@ impl Work {
         tracing::info!(%id, generation, "the row is in another turn: nothing is done");
         Ok(())
     }
-}
-
-/// Tries again what AWS throttled, and what met a lock that was left.
-async fn persistently<F>(terraform: &Terraform, change: impl Fn() -> F) -> Run<()>
-where
-    F: Future<Output = Run<()>>,
-{
-    let mut wait = FIRST_WAIT;
-    for _ in 1..MOST_TRIES {
-        let ended = match change().await {
-            Ok(()) => return Ok(()),
-            Err(ended) => ended,
-        };
-        match ended.kind() {
-            Some(Kind::Throttled) => tracing::warn!(?wait, "AWS throttles; trying again"),
-            Some(Kind::Locked(lock)) if !lock.is_empty() => {
-                tracing::warn!(lock, "a lock was left by a run that was lost; breaking it");
-                terraform.unlock(lock).await?;
-            }
-            _ => return Err(ended),
-        }
-        tokio::time::sleep(wait).await;
-        wait *= 2;
-    }
-    change().await
 }
 
 /// The host, as the module tells of it.
