@@ -14,58 +14,17 @@ const PARENT_MIB: u64 = 1024;
 /// What a row gets that names no type.
 const DEFAULT_FAMILY: &str = "m6i";
 
-/// Sizes by name and vCPUs, ascending.
-type Sizes = &'static [(&'static str, u32)];
+/// The vCPUs of an `xlarge`. A size of so many `xlarge` is named for them: `4xlarge`.
+const XLARGE: u32 = 4;
 
-const FIFTH: Sizes = &[
-    ("xlarge", 4),
-    ("2xlarge", 8),
-    ("4xlarge", 16),
-    ("8xlarge", 32),
-    ("12xlarge", 48),
-    ("16xlarge", 64),
-    ("24xlarge", 96),
-];
-const FIFTH_COMPUTE: Sizes = &[
-    ("xlarge", 4),
-    ("2xlarge", 8),
-    ("4xlarge", 16),
-    ("9xlarge", 36),
-    ("12xlarge", 48),
-    ("18xlarge", 72),
-    ("24xlarge", 96),
-];
-const SIXTH_INTEL: Sizes = &[
-    ("xlarge", 4),
-    ("2xlarge", 8),
-    ("4xlarge", 16),
-    ("8xlarge", 32),
-    ("12xlarge", 48),
-    ("16xlarge", 64),
-    ("24xlarge", 96),
-    ("32xlarge", 128),
-];
-const SIXTH_AMD: Sizes = &[
-    ("xlarge", 4),
-    ("2xlarge", 8),
-    ("4xlarge", 16),
-    ("8xlarge", 32),
-    ("12xlarge", 48),
-    ("16xlarge", 64),
-    ("24xlarge", 96),
-    ("32xlarge", 128),
-    ("48xlarge", 192),
-];
-const SEVENTH: Sizes = &[
-    ("xlarge", 4),
-    ("2xlarge", 8),
-    ("4xlarge", 16),
-    ("8xlarge", 32),
-    ("12xlarge", 48),
-    ("16xlarge", 64),
-    ("24xlarge", 96),
-    ("48xlarge", 192),
-];
+/// Sizes of a family, in `xlarge`, ascending.
+type Sizes = &'static [u32];
+
+const FIFTH: Sizes = &[1, 2, 4, 8, 12, 16, 24];
+const FIFTH_COMPUTE: Sizes = &[1, 2, 4, 9, 12, 18, 24];
+const SIXTH_INTEL: Sizes = &[1, 2, 4, 8, 12, 16, 24, 32];
+const SIXTH_AMD: Sizes = &[1, 2, 4, 8, 12, 16, 24, 32, 48];
+const SEVENTH: Sizes = &[1, 2, 4, 8, 12, 16, 24, 48];
 
 /// Families: name, GiB for each vCPU, sizes.
 const FAMILIES: [(&str, u64, Sizes); 12] = [
@@ -143,23 +102,29 @@ fn family_of(name: &str) -> Option<(u64, Sizes)> {
 }
 
 fn holds(instance_type: &str, request: &EnclaveRequest) -> bool {
-    let Some((family, size)) = instance_type.split_once('.') else {
-        return false;
-    };
+    let family = instance_type.split('.').next().unwrap_or_default();
     family_of(family).is_some_and(|(gib, sizes)| {
         sizes
             .iter()
-            .any(|(name, cpus)| *name == size && fits(*cpus, gib, request))
+            .any(|size| type_of(family, *size) == instance_type && fits(*size, gib, request))
     })
 }
 
 fn smallest(family: &str, request: &EnclaveRequest) -> Option<String> {
     let (gib, sizes) = family_of(family)?;
-    let fitting = sizes.iter().find(|(_, cpus)| fits(*cpus, gib, request));
-    fitting.map(|(size, _)| format!("{family}.{size}"))
+    let fitting = sizes.iter().find(|size| fits(**size, gib, request));
+    fitting.map(|size| type_of(family, *size))
 }
 
-fn fits(cpus: u32, gib: u64, request: &EnclaveRequest) -> bool {
+fn type_of(family: &str, size: u32) -> String {
+    match size {
+        1 => format!("{family}.xlarge"),
+        _ => format!("{family}.{size}xlarge"),
+    }
+}
+
+fn fits(size: u32, gib: u64, request: &EnclaveRequest) -> bool {
+    let cpus = size * XLARGE;
     let memory_mib = u64::from(cpus) * gib * 1024;
     request.cpus <= cpus - CORE && request.memory_mib <= memory_mib - PARENT_MIB
 }
