@@ -3,6 +3,7 @@
 //! - the row and the request that a client writes into it: [`row`], [`request`], [`status`], [`id`]
 //! - what the enclave takes and says: [`launch`], [`statement`], [`image`], and the words of the agent: [`agent`]
 //! - what the host says to the pipeline: [`report`]
+//! - what the tables' streams say of both: [`stream`]
 //! - the vsock ports between them: [`ports`]
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ pub mod request;
 pub mod row;
 pub mod statement;
 pub mod status;
+pub mod stream;
 
 pub use canonical::CanonicalError;
 pub use fault::Fault;

@@ -264,6 +264,14 @@ impl Row {
     }
 }
 
+/// The key of an item, whatever stands in it.
+pub fn key(item: &Item) -> Option<&str> {
+    match item.get(attribute::ID) {
+        Some(AttributeValue::S(id)) => Some(id),
+        _ => None,
+    }
+}
+
 /// An attribute value of any of the types in this module.
 pub fn value_of<T: Serialize>(value: &T) -> Result<AttributeValue, Fault> {
     serde_dynamo::to_attribute_value(value).map_err(|error| Fault::new("row", error.to_string()))

@@ -3,7 +3,7 @@
 use crate::ports::{Clock, Hosts, Images, Notifier};
 use attestation::Root;
 use contract::fault::{self, printable_lines};
-use contract::item::{AttributeValue, Item};
+use contract::item::AttributeValue;
 use contract::row::{Row, attribute, value_of};
 use contract::{Fault, RecordId, Status};
 use serde::Serialize;
@@ -179,12 +179,4 @@ pub fn reason(text: &str) -> String {
     }
     let end = shown.floor_char_boundary(MOST_REASON - '…'.len_utf8());
     format!("{}…", shown.get(..end).unwrap_or_default())
-}
-
-/// The id of an item as text, whatever it is.
-pub fn key(item: &Item) -> Option<&str> {
-    match item.get(attribute::ID) {
-        Some(AttributeValue::S(id)) => Some(id),
-        _ => None,
-    }
 }

@@ -5,24 +5,14 @@
 //! execution again, whose name tells that it is there already.
 
 use crate::fail;
-use crate::pipeline::{Error, MOST_TRIES, Pipeline, key, value};
+use crate::pipeline::{Error, MOST_TRIES, Pipeline, value};
 use crate::workflow::{Execution, MAX_GENERATION, Work};
 use contract::item::{AttributeValue, Item};
-use contract::row::{Row, Trigger, attribute};
+use contract::row::{Row, Trigger, attribute, key};
+use contract::stream::Record;
 use contract::{Fault, RecordId, Status};
 use std::cmp::Ordering;
 use store::Change;
-
-/// One record of the rows' stream.
-#[derive(Debug, Clone)]
-pub struct Record {
-    /// Its sequence number: decimal digits, 21 to 40 of them in AWS.
-    pub sequence: String,
-    /// The row before; none: it is new.
-    pub old: Option<Item>,
-    /// The row after; none: it was deleted.
-    pub new: Option<Item>,
-}
 
 /// Takes a record up. Answers the execution to start, if the record asks for one.
 ///
@@ -30,11 +20,11 @@ pub struct Record {
 /// The tables do not answer, or others kept changing the row: the record is to be delivered again.
 pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execution>, Error> {
     if pipeline.hosts.are_dedicated()
-        && let Some(release) = record.abandoned()
+        && let Some(release) = abandoned(record)
     {
         return Ok(Some(release));
     }
-    let Some((id, status)) = record.entered() else {
+    let Some((id, status)) = entered(record) else {
         return Ok(None);
     };
     // Mostly the row is still as the record shows it, which saves a read; the write tells if it is not.
@@ -74,41 +64,39 @@ pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execu
     Err(Error::Contended(id.to_owned()))
 }
 
-impl Record {
-    /// The row's id and status, if its status is another than before and one that asks for something (or that
-    /// nobody knows; of a row without one, empty). A client that writes the whole row anew asks anew, even where the
-    /// status stays: what had been taken up of the row before is gone from it.
-    fn entered(&self) -> Option<(&str, &str)> {
-        let status = |item| text(item, attribute::STATUS).unwrap_or_default();
-        let new = self.new.as_ref()?;
-        let before = self.old.as_ref().map(status);
-        let status = status(new);
-        let asks = Status::parse(status).map_or(true, Status::is_request);
-        let taken_up = |item: &Item| item.contains_key(attribute::TRIGGER);
-        let written_anew = self.old.as_ref().is_some_and(taken_up) && !taken_up(new);
-        (asks && (before != Some(status) || written_anew)).then_some((key(new)?, status))
-    }
+/// The row's id and status, if its status is another than before and one that asks for something (or that
+/// nobody knows; of a row without one, empty). A client that writes the whole row anew asks anew, even where the
+/// status stays: what had been taken up of the row before is gone from it.
+fn entered(record: &Record) -> Option<(&str, &str)> {
+    let status = |item| text(item, attribute::STATUS).unwrap_or_default();
+    let new = record.new.as_ref()?;
+    let before = record.old.as_ref().map(status);
+    let status = status(new);
+    let asks = Status::parse(status).map_or(true, Status::is_request);
+    let taken_up = |item: &Item| item.contains_key(attribute::TRIGGER);
+    let written_anew = record.old.as_ref().is_some_and(taken_up) && !taken_up(new);
+    (asks && (before != Some(status) || written_anew)).then_some((key(new)?, status))
+}
 
-    /// The execution that gives a host back whose row was DEPLOYED and has failed: no turn is at work that would.
-    fn abandoned(&self) -> Option<Execution> {
-        let (old, new) = (self.old.as_ref()?, self.new.as_ref()?);
-        let status = |item, status: Status| text(item, attribute::STATUS) == Some(status.as_str());
-        let failed = status(old, Status::Deployed) && status(new, Status::Failed);
-        Some(Execution {
-            id: RecordId::parse(key(new).filter(|_| failed)?).ok()?,
-            generation: self.generation(),
-            work: Work::Release,
-        })
-    }
+/// The execution that gives a host back whose row was DEPLOYED and has failed: no turn is at work that would.
+fn abandoned(record: &Record) -> Option<Execution> {
+    let (old, new) = (record.old.as_ref()?, record.new.as_ref()?);
+    let status = |item, status: Status| text(item, attribute::STATUS) == Some(status.as_str());
+    let failed = status(old, Status::Deployed) && status(new, Status::Failed);
+    Some(Execution {
+        id: RecordId::parse(key(new).filter(|_| failed)?).ok()?,
+        generation: generation_of(record),
+        work: Work::Release,
+    })
+}
 
-    /// The highest generation that the record itself knows of: a client that writes a row anew loses it in the row.
-    fn generation(&self) -> u64 {
-        let of = |item: &Option<Item>| match item.as_ref().and_then(|item| item.get(attribute::GENERATION)) {
-            Some(AttributeValue::N(digits)) => digits.parse().unwrap_or(0),
-            _ => 0,
-        };
-        of(&self.old).max(of(&self.new))
-    }
+/// The highest generation that the record itself knows of: a client that writes a row anew loses it in the row.
+fn generation_of(record: &Record) -> u64 {
+    let of = |item: &Option<Item>| match item.as_ref().and_then(|item| item.get(attribute::GENERATION)) {
+        Some(AttributeValue::N(digits)) => digits.parse().unwrap_or(0),
+        _ => 0,
+    };
+    of(&record.old).max(of(&record.new))
 }
 
 /// The execution for the record's own status: the row may have moved on meanwhile, which is for its steps to find out.
@@ -143,7 +131,7 @@ fn decide(record: &Record, status: &str, row: &Row) -> Decision {
     }
     // An expectation that a client wrote is never of the generation that begins here.
     let expected = row.expected.as_ref().map_or(0, |expected| expected.generation);
-    let highest = record.generation().max(row.generation).max(expected);
+    let highest = generation_of(record).max(row.generation).max(expected);
     match highest.checked_add(1) {
         Some(next) if next <= MAX_GENERATION => Decision::Raise(next),
         _ => Decision::Exhausted,
@@ -198,51 +186,47 @@ mod tests {
     fn only_entering_a_request_counts() {
         let pending = r#"{"id": "a", "status": "PENDING_DEPLOY"}"#;
         let failed = r#"{"id": "a", "status": "FAILED"}"#;
-        assert!(record("1", None, Some(pending)).entered().is_some());
-        assert!(record("1", Some(failed), Some(pending)).entered().is_some());
-        assert!(record("1", Some(pending), Some(pending)).entered().is_none());
+        assert!(entered(&record("1", None, Some(pending))).is_some());
+        assert!(entered(&record("1", Some(failed), Some(pending))).is_some());
+        assert!(entered(&record("1", Some(pending), Some(pending))).is_none());
         let taken =
             r#"{"id": "a", "status": "PENDING_DEPLOY", "trigger": {"sequence": "1", "generation": 1}}"#;
-        assert!(record("2", Some(pending), Some(taken)).entered().is_none());
+        assert!(entered(&record("2", Some(pending), Some(taken))).is_none());
         assert!(
-            record("2", Some(taken), Some(pending)).entered().is_some(),
+            entered(&record("2", Some(taken), Some(pending))).is_some(),
             "written anew"
         );
-        assert!(record("1", Some(pending), Some(failed)).entered().is_none());
-        assert!(record("1", Some(pending), None).entered().is_none());
-        assert!(
-            record("1", None, Some(r#"{"id": "a", "status": "LAUNCH"}"#))
-                .entered()
-                .is_some()
-        );
+        assert!(entered(&record("1", Some(pending), Some(failed))).is_none());
+        assert!(entered(&record("1", Some(pending), None)).is_none());
+        assert!(entered(&record("1", None, Some(r#"{"id": "a", "status": "LAUNCH"}"#))).is_some());
         for none in [r#"{"id": "a", "status": 3}"#, r#"{"id": "a"}"#] {
-            assert!(record("1", None, Some(none)).entered().is_some(), "{none}");
+            assert!(entered(&record("1", None, Some(none))).is_some(), "{none}");
             assert!(
-                record("1", Some(pending), Some(none)).entered().is_some(),
+                entered(&record("1", Some(pending), Some(none))).is_some(),
                 "{none}"
             );
             assert!(
-                record("1", Some(none), Some(pending)).entered().is_some(),
+                entered(&record("1", Some(none), Some(pending))).is_some(),
                 "{none}"
             );
             assert!(
-                record("1", Some(none), Some(failed)).entered().is_none(),
+                entered(&record("1", Some(none), Some(failed))).is_none(),
                 "{none}"
             );
         }
-        assert!(record("1", None, Some("{}")).entered().is_none(), "no key");
+        assert!(entered(&record("1", None, Some("{}"))).is_none(), "no key");
     }
 
     #[test]
     fn a_row_that_was_deployed_and_fails_gives_its_host_back() {
         let row = |status: &str| format!(r#"{{"id": "a", "status": "{status}", "generation": 3}}"#);
         let failed = row("FAILED");
-        let release = record("1", Some(&row("DEPLOYED")), Some(&failed)).abandoned();
+        let release = abandoned(&record("1", Some(&row("DEPLOYED")), Some(&failed)));
         let release = release.unwrap();
         assert_eq!((release.name().as_str(), release.work), ("a-3", Work::Release));
         for before in [Some(row("DEPLOYING")), Some(failed.clone()), None] {
             let record = record("1", before.as_deref(), Some(&failed));
-            assert_eq!(record.abandoned(), None, "its turn gives it back, or it is");
+            assert_eq!(abandoned(&record), None, "its turn gives it back, or it is");
         }
     }
 

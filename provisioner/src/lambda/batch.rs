@@ -1,71 +1,34 @@
-//! A batch of a DynamoDB stream, as Lambda hands it on: record by record, so that one which does not read keeps no
-//! other from being taken. What could not be taken is answered by its sequence number; Lambda delivers again from the
-//! first of them, splits the batch, and in the end puts a record that nobody can take into the queue of dead letters.
+//! A batch of a DynamoDB stream, record by record, so that one which does not read keeps no other from being taken. What
+//! could not be taken is answered by its sequence number; Lambda delivers again from the first of them, splits the batch,
+//! and in the end puts a record that nobody can take into the queue of dead letters.
 //!
-//! The event: <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-example.html>; the answer:
-//! <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>.
+//! The answer: <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>.
 
 use super::Error;
-use crate::trigger::Record;
-use contract::fault::printable;
-use contract::item::Item;
+use contract::stream::{Batch, Record};
 use futures_util::StreamExt;
 use futures_util::stream;
-use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::HashMap;
 
 /// Rows that are worked on at once. More of them would only wait for one another in DynamoDB's client.
 const AT_ONCE: usize = 32;
 
-#[derive(Deserialize)]
-struct Event {
-    #[serde(rename = "Records")]
-    records: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct RawRecord {
-    dynamodb: RawChange,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct RawChange {
-    sequence_number: String,
-    keys: Item,
-    old_image: Option<Item>,
-    new_image: Option<Item>,
-}
-
 /// Hands the records of `event` to `take`: those of one row in their order and none after one that failed, those of
 /// several rows at once. Answers Lambda's `batchItemFailures`.
-pub(super) async fn each<F>(event: Value, take: impl Fn(Record) -> F) -> Result<Value, Error>
+pub(super) async fn each<F>(event: &Value, take: impl Fn(Record) -> F) -> Result<Value, Error>
 where
     F: Future<Output = Result<(), crate::pipeline::Error>>,
 {
-    let event: Event = serde_json::from_value(event)
-        .map_err(|error| Error::Event(format!("the event is no batch of a stream: {error}")))?;
+    let batch = Batch::read(&event)
+        .map_err(|fault| Error::Event(format!("the event is no batch of a stream: {fault}")))?;
     let mut failed = Vec::new();
-    let mut rows: Vec<Vec<Record>> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for raw in event.records {
-        match read(&raw) {
-            Ok((key, record)) => {
-                let place = *places.entry(key).or_insert_with(|| {
-                    rows.push(Vec::new());
-                    rows.len() - 1
-                });
-                if let Some(row) = rows.get_mut(place) {
-                    row.push(record);
-                }
-            }
-            Err(problem) => {
-                let sequence = sequence_of(&raw).ok_or_else(|| Error::Event(problem.clone()))?;
-                tracing::error!(sequence, problem, "a record does not read");
-                failed.push(sequence);
-            }
-        }
+    for poison in batch.poison {
+        tracing::error!(
+            sequence = poison.sequence,
+            problem = poison.problem,
+            "a record does not read"
+        );
+        failed.push(poison.sequence);
     }
     let take = &take;
     let row = |records: Vec<Record>| async move {
@@ -78,7 +41,7 @@ where
         }
         None
     };
-    let mut running = stream::iter(rows).map(row).buffer_unordered(AT_ONCE);
+    let mut running = stream::iter(batch.items).map(row).buffer_unordered(AT_ONCE);
     while let Some(done) = running.next().await {
         failed.extend(done);
     }
@@ -87,33 +50,6 @@ where
         .map(|sequence| json!({"itemIdentifier": sequence}))
         .collect();
     Ok(json!({"batchItemFailures": failures}))
-}
-
-/// A record and its key.
-fn read(raw: &Value) -> Result<(String, Record), String> {
-    let RawRecord { dynamodb } =
-        RawRecord::deserialize(raw).map_err(|error| printable(&error.to_string(), 200))?;
-    let sequence = dynamodb.sequence_number;
-    if sequence.is_empty() || sequence.len() > 64 || !sequence.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(format!(
-            "its sequence number is {:?}, not decimal digits",
-            printable(&sequence, 64)
-        ));
-    }
-    let key = crate::pipeline::key(&dynamodb.keys)
-        .ok_or("it has no key `id` that is a string")?
-        .to_owned();
-    let record = Record {
-        sequence,
-        old: dynamodb.old_image,
-        new: dynamodb.new_image,
-    };
-    Ok((key, record))
-}
-
-/// The sequence number of a record of which nothing else may read.
-fn sequence_of(raw: &Value) -> Option<String> {
-    Some(raw.get("dynamodb")?.get("SequenceNumber")?.as_str()?.to_owned())
 }
 
 #[cfg(test)]
@@ -131,7 +67,7 @@ mod tests {
     /// Takes `records`; those whose sequence number is in `failing` fail. What was taken, and the failures.
     async fn taken(records: Vec<Value>, failing: &[&str]) -> (Vec<String>, Vec<String>) {
         let all = Mutex::new(Vec::new());
-        let answer = each(json!({"Records": records}), |record| {
+        let answer = each(&json!({"Records": records}), |record| {
             let fails = failing.contains(&record.sequence.as_str());
             all.lock().unwrap().push(record.sequence);
             async move {
@@ -169,7 +105,7 @@ mod tests {
         let (all, failed) = taken(vec![record("1", "a"), poison, record("3", "c")], &[]).await;
         assert_eq!((all.len(), failed), (2, vec!["2".to_owned()]));
         for event in [json!(3), json!({}), json!({"Records": [{}]})] {
-            assert!(each(event, |_| async { Ok(()) }).await.is_err());
+            assert!(each(&event, |_| async { Ok(()) }).await.is_err());
         }
     }
 
@@ -209,7 +145,7 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let all = records.len();
             let taken = Mutex::new(0);
-            let answer = runtime.block_on(each(json!({"Records": records}), |_| {
+            let answer = runtime.block_on(each(&json!({"Records": records}), |_| {
                 *taken.lock().unwrap() += 1;
                 async { Ok(()) }
             }));

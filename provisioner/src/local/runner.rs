@@ -5,10 +5,11 @@ use super::database::{Served, trim_streams};
 use super::streams::Stream;
 use crate::monitor;
 use crate::pipeline::{self, Pipeline};
-use crate::trigger::{self, Record};
+use crate::trigger;
 use crate::verify::{self, Verdict};
 use crate::workflow::{self, Execution};
 use contract::row::Row;
+use contract::stream::Record;
 use contract::{RecordId, status};
 use dynoxide::Database;
 use std::collections::HashMap;
@@ -127,7 +128,7 @@ async fn take_request(
 
 async fn take_report(pipeline: &Pipeline, record: Record) -> Result<(), pipeline::Error> {
     let Some(item) = record.new else { return Ok(()) };
-    let id = pipeline::key(&item).unwrap_or_default().to_owned();
+    let id = contract::row::key(&item).unwrap_or_default().to_owned();
     match verify::verify(pipeline, item).await? {
         Verdict::Ignored(why) => tracing::debug!(id, why, "report ignored"),
         Verdict::Taken => tracing::debug!(id, "report taken"),

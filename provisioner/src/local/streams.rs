@@ -3,8 +3,8 @@
 
 use super::Error;
 use super::state::write_atomically;
-use crate::trigger::Record;
 use contract::item::{self, Item};
+use contract::stream::Record;
 use dynoxide::Database;
 use dynoxide::actions::describe_stream::DescribeStreamRequest;
 use dynoxide::actions::get_records::{self, GetRecordsRequest};

@@ -6,12 +6,14 @@ use contract::Status;
 use contract::report::{Phase, Report};
 use contract::row::AttestationState;
 use contract::statement::Statement;
+use contract::stream::Record;
 use proptest::prelude::*;
 use provisioner::pipeline::Step;
-use provisioner::trigger::{self, Record};
+use provisioner::trigger;
 use provisioner::workflow::{Execution, Work};
 use provisioner::{finish, measure, monitor, place, ports::Measured, validate};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 const ROWS: [&str; 2] = ["a", "b"];
 
