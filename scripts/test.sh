@@ -1,6 +1,6 @@
 #!/bin/bash
 # Every test, with real boots: what `make test` runs once programs, bundle and image are there. It fetches what only
-# tests need (an S3 server, and libraries for a second verifier of documents, into a Python environment in target/venv)
+# tests need (an emulated account, and libraries for a second verifier of documents, into Python environments in target)
 # and builds the example program that they launch.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -16,12 +16,9 @@ if [ -z "${TREZA_KERNEL:-}" ]; then
 fi
 echo "==> kernel: $TREZA_KERNEL"
 
-if ! target/venv/bin/python -c 'import cbor2, cryptography, moto.server' 2>/dev/null; then
-    echo "==> for the tests, into target/venv: an S3 server (moto), and what their second verifier stands on"
-    rm -rf target/venv
-    python3 -m venv target/venv
-    target/venv/bin/pip install --quiet --disable-pip-version-check 'moto[server]' cbor2 cryptography
-fi
+# An emulated account, and what the second verifier of documents stands on.
+scripts/python.sh estate-venv scripts/estate/requirements.txt
+scripts/python.sh venv attestation/tests/differential/requirements.txt
 
 echo "==> the host's package"
 scripts/package.sh check

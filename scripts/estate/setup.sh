@@ -6,16 +6,6 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 here=$top/scripts/estate
 
-environment() { # NAME REQUIREMENTS: made anew when the requirements have changed
-    local folder=$top/target/$1
-    cmp -s "$2" "$folder/requirements.txt" && return
-    echo "==> $(tr '\n' ' ' <"$2")into target/$1"
-    rm -rf "$folder"
-    python3 -m venv "$folder"
-    "$folder/bin/pip" install --quiet --disable-pip-version-check -r "$2"
-    cp "$2" "$folder/requirements.txt"
-}
-
 terraform_found() {
     local version
     command -v terraform >/dev/null || {
@@ -58,7 +48,7 @@ mkdir -p "$top/target"
 terraform_found
 cli_config
 [ "${1:-}" != terraform ] || exit 0
-environment estate-venv "$here/requirements.txt"
+"$top/scripts/python.sh" estate-venv "$here/requirements.txt"
 if [ "${1:-}" = checkov ]; then
-    environment checkov-venv "$here/requirements-checkov.txt"
+    "$top/scripts/python.sh" checkov-venv "$here/requirements-checkov.txt"
 fi

@@ -45,6 +45,20 @@ pub fn naming(folder: &Path) -> Vec<Process> {
         .collect()
 }
 
+/// The processes that `parent` has started and that still run.
+pub fn children_of(parent: u32) -> Vec<Process> {
+    fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            (parent_of(pid)? == parent).then_some(())?;
+            let line = line_of(pid)?;
+            Some(Process { pid, line })
+        })
+        .collect()
+}
+
 fn line_of(pid: u32) -> Option<String> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     Some(String::from_utf8_lossy(&line).replace('\0', " "))

@@ -126,9 +126,27 @@ impl Account {
         read_json(path, send(path, request).await?)
     }
 
+    /// Puts JSON at a path of a service that speaks REST.
+    pub async fn put_json(&self, service: &str, path: &str, body: &Value) -> Result<Value, CallError> {
+        let request = self.request(service, Method::PUT, path);
+        let request = request
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        read_json(path, send(path, request).await?)
+    }
+
     /// Reads XML at a path of a service that speaks REST.
     pub async fn get_xml(&self, service: &str, path: &str) -> Result<Xml, CallError> {
         read_xml(path, send(path, self.request(service, Method::GET, path)).await?)
+    }
+
+    /// Makes a bucket of S3.
+    pub async fn create_bucket(&self, name: &str) -> Result<(), CallError> {
+        let place = format!(
+            "<CreateBucketConfiguration><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>",
+            self.region
+        );
+        self.put_object(&format!("/{name}"), place.into_bytes()).await
     }
 
     /// Puts an object of S3 at `/bucket/key`.

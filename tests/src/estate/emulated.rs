@@ -39,7 +39,7 @@ impl Emulated {
     /// Starts one at `port`, with its files in `folder`. Its state machines invoke functions at `lambda_service`, and its
     /// tasks run `fargate`; none: there is no such thing.
     pub fn start(folder: &Path, port: u16, lambda_service: Option<&str>, fargate: Option<&Path>) -> Self {
-        let python = target().join("estate-venv/bin/python");
+        let python = python();
         assert!(
             python.is_file(),
             "{} is missing: scripts/estate/setup.sh",
@@ -80,6 +80,18 @@ impl Emulated {
         }
     }
 
+    /// Starts one by itself: no functions, and nothing for its tasks. None, and a word, where what it stands on is missing.
+    pub fn alone(folder: &Path) -> Option<Self> {
+        if !python().is_file() {
+            println!(
+                "skipped: {} is missing; scripts/test.sh makes it",
+                python().display()
+            );
+            return None;
+        }
+        Some(Self::start(folder, Self::free_port(), None, None))
+    }
+
     /// Its APIs.
     pub fn account(&self) -> &Account {
         &self.account
@@ -96,6 +108,11 @@ impl Emulated {
             .post_json("faults", "/faults", faults)
             .await
             .map(drop)
+    }
+
+    /// The calls that are still to fail, as in [`Emulated::refuse`].
+    pub async fn refused(&self) -> Result<Value, CallError> {
+        self.account.get_json("faults", "/faults").await
     }
 
     /// Lets no call fail any more that was to fail.
@@ -119,6 +136,11 @@ impl Emulated {
             .map(|entry| fs::read_to_string(entry.path()).unwrap_or_default())
             .collect()
     }
+}
+
+/// The interpreter, with moto.
+fn python() -> PathBuf {
+    target().join("estate-venv/bin/python")
 }
 
 impl Drop for Emulated {

@@ -1,13 +1,11 @@
 //! Rows in the plain shape: finished EIFs, from a file and from S3.
 
 use crate::plain_row;
-use end_to_end::programs::{Answer, program, target};
+use end_to_end::estate::Emulated;
+use end_to_end::programs::{Answer, program};
 use end_to_end::{Image, Local, layout};
 use serde_json::Value;
-use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// An EIF with our agent, built by hand.
 fn build(local: &Local) -> PathBuf {
@@ -101,9 +99,18 @@ fn an_enclave_outside_any_row_stands_on_the_pipelines_root() {
 
 #[test]
 fn the_plain_row_deploys_from_s3() {
-    let Some(s3) = Moto::start() else { return };
-    let local = Local::up_with(&["--s3-endpoint", &s3.endpoint]);
-    s3.put(&build(&local), "bucket/test.eif");
+    let folder = tempfile::tempdir().unwrap();
+    let Some(emulated) = Emulated::alone(folder.path()) else {
+        return;
+    };
+    let s3 = emulated.account();
+    let local = Local::up_with(&["--s3-endpoint", s3.endpoint()]);
+    let eif = std::fs::read(build(&local)).unwrap();
+    let put = async {
+        s3.create_bucket("bucket").await.unwrap();
+        s3.put_object("/bucket/test.eif", eif).await.unwrap();
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(put);
     let mut row = plain_row("from-s3", "s3://bucket/test.eif");
     row["configuration"]["debug_mode"] = false.into();
     local.put(&row);
@@ -159,74 +166,4 @@ fn an_eif_without_our_agent_fails() {
         "{why}"
     );
     assert!(local.machines().is_empty());
-}
-
-/// An S3 server for tests, of a Python environment that `scripts/test.sh` makes.
-struct Moto {
-    process: Child,
-    endpoint: String,
-}
-
-impl Moto {
-    fn start() -> Option<Self> {
-        let server = target().join("venv/bin/moto_server");
-        if !server.is_file() {
-            println!(
-                "skipped: {} is missing; scripts/test.sh makes it",
-                server.display()
-            );
-            return None;
-        }
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|l| l.local_addr())
-            .unwrap()
-            .port()
-            .to_string();
-        let process = Command::new(server)
-            .args(["-H", "127.0.0.1", "-p", &port])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let moto = Self {
-            process,
-            endpoint: format!("http://127.0.0.1:{port}"),
-        };
-        let begun = Instant::now();
-        while std::net::TcpStream::connect(moto.endpoint.trim_start_matches("http://")).is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "moto does not come up");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Some(moto)
-    }
-
-    /// Puts a file as `bucket/key`. (The server checks no signature.)
-    fn put(&self, file: &std::path::Path, object: &str) {
-        let bucket = object.split('/').next().unwrap();
-        for (url, body) in [(bucket, None), (object, Some(file))] {
-            let mut command = Command::new("curl");
-            command.args([
-                "--silent",
-                "--show-error",
-                "--fail",
-                "--max-time",
-                "30",
-                "-X",
-                "PUT",
-            ]);
-            if let Some(body) = body {
-                // As a form, which curl would make of it, the server waits for more.
-                command.args(["-H", "Content-Type: application/octet-stream", "-H", "Expect:"]);
-                command.arg("--data-binary").arg(format!("@{}", body.display()));
-            }
-            Answer::of(command.arg(format!("{}/{url}", self.endpoint))).good();
-        }
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

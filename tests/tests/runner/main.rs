@@ -1,13 +1,19 @@
-//! The runner as a process: real Terraform, a state in S3 (moto's, where scripts/test.sh has put it), a table of turns.
-//! Its module makes nothing in AWS: a resource of Terraform's own stands for the host, and a script for what AWS answers.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by them")]
+//! The runner as a process: real Terraform, a state in S3, a table of turns, both in an emulated account. Its module makes
+//! nothing in AWS: a resource of Terraform's own stands for the host, and a script for what AWS answers.
+// All of it is tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod account;
+mod module;
+mod run;
+mod told_to_end;
 
-use account::{Account, Module};
-use nix::sys::signal::Signal;
-use std::time::{Duration, Instant};
+use account::Account;
+use module::Module;
+use std::time::Duration;
 
+/// How long anything may take: this is to end a test that hangs, and measures nothing.
+const PATIENCE: Duration = Duration::from_secs(120);
 const INSTANCE: &str = "i-0123456789abcdef0";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,6 +95,23 @@ async fn what_aws_refuses_is_the_rows_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn terraform_that_cannot_begin_is_the_rows_reason() {
+    let Some(account) = Account::new().await else {
+        return;
+    };
+    let module = Module::new();
+    account.deploying("enc_1", 1).await;
+    let bucket = [("TREZA_STATE_BUCKET", "no-such-bucket")];
+    let run = account.start_with("apply", "enc_1", 1, &module, &bucket);
+    let run = run.ended().await;
+    assert!(run.success(), "what came of it is noted: {run:?}");
+    let why = account.turn("enc_1").await.failure.unwrap();
+    assert!(why.contains("no-such-bucket"), "{why}");
+    assert!(!account.is_leased("enc_1").await);
+    assert_eq!(module.log(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_for_a_turn_that_is_over_does_nothing() {
     let Some(account) = Account::new().await else {
         return;
@@ -123,34 +146,6 @@ async fn two_runs_at_once_are_one_after_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_is_told_to_end_leaves_no_lock() {
-    let Some(account) = Account::new().await else {
-        return;
-    };
-    let module = Module::new();
-    account.deploying("enc_1", 1).await;
-    module.takes(Duration::from_secs(60));
-    let run = account.start("apply", "enc_1", 1, &module);
-    module.began().await;
-    let told = Instant::now();
-    run.signal(Signal::SIGTERM);
-    let run = run.ended().await;
-    assert!(!run.success(), "{run:?}");
-    assert!(
-        told.elapsed() < Duration::from_secs(30),
-        "it does not wait for what it broke off"
-    );
-    assert!(run.said("told to end"), "{run:?}");
-
-    module.takes(Duration::ZERO);
-    let run = account.run("apply", "enc_1", 1, &module).await;
-    assert!(run.success(), "{run:?}");
-    assert!(!run.said("breaking it"), "the lock was given back: {run:?}");
-    let turn = account.turn("enc_1").await;
-    assert!(turn.host.is_some(), "{turn:?} {run:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_run_after_one_that_was_killed_goes_on() {
     let Some(account) = Account::new().await else {
         return;
@@ -170,6 +165,28 @@ async fn the_run_after_one_that_was_killed_goes_on() {
     assert!(run.said("breaking it"), "{run:?}");
     let turn = account.turn("enc_1").await;
     assert!(turn.host.is_some(), "{turn:?} {run:?}");
+}
+
+/// Killed between Terraform's apply and the note of what came of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_nobody_had_noted_is_found_again() {
+    let Some(account) = Account::new().await else {
+        return;
+    };
+    let module = Module::new();
+    account.deploying("enc_1", 1).await;
+    account.refuse_the_note_of_a_host().await;
+    let run = account.start("apply", "enc_1", 1, &module);
+    account.until_refused().await;
+    run.kill();
+    assert!(!run.ended().await.success());
+    assert_eq!(account.turn("enc_1").await.host, None);
+
+    account.accept().await;
+    let run = account.run("apply", "enc_1", 1, &module).await;
+    assert!(run.success(), "{run:?}");
+    assert_eq!(account.turn("enc_1").await.host.unwrap().instance_id, INSTANCE);
+    assert_eq!(module.log(), ["make 0"], "the second run found it made");
 }
 
 #[tokio::test(flavor = "multi_thread")]
