@@ -171,7 +171,10 @@ fn reason(caught: CaughtError) -> String {
         "Treza.Final" | "Treza.Passing" | "Treza.Configuration" => {
             field("errorMessage").map_or(cause.clone(), str::to_owned)
         }
-        "States.Timeout" => "a step of the pipeline did not end in time: see the execution's history".into(),
+        // The limit of a state, or of a function.
+        "States.Timeout" | "Sandbox.Timedout" => {
+            "a step of the pipeline did not end in time: deploy again, and see the execution's history".into()
+        }
         "States.TaskFailed" => {
             let stopped = field("StoppedReason").unwrap_or("no reason given");
             let code = parsed
@@ -208,7 +211,9 @@ mod tests {
         let said = caught("States.TaskFailed", task);
         assert!(said.contains("exit code 137; Essential"), "{said}");
         assert!(caught("States.TaskFailed", "?").contains("exit code none"));
-        assert!(caught("States.Timeout", "").contains("did not end in time"));
+        for timeout in ["States.Timeout", "Sandbox.Timedout"] {
+            assert!(caught(timeout, "").contains("did not end in time"));
+        }
         assert_eq!(caught("TimedOut", "no evidence"), "TimedOut: no evidence");
     }
 }
