@@ -64,7 +64,13 @@ agent: setup
 package: programs
 	@scripts/package.sh target/package
 
-## make runner-image  the runner's image in target/cloud/runner, of the static runner (scripts/cloud.sh); built twice, and run (root)
+## make cloud    what runs in AWS, static: the functions' package and the runner; ARCHITECTURES=x86_64 for one
+ARCHITECTURES ?= x86_64 arm64
+.PHONY: cloud
+cloud: setup
+	@scripts/cloud.sh $(ARCHITECTURES)
+
+## make runner-image  the runner's image in target/cloud/runner, out of make cloud's; built twice, and run (root)
 .PHONY: runner-image
 runner-image:
 	@scripts/runner-image.sh target/cloud/runner
