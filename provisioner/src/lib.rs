@@ -14,6 +14,7 @@
 pub mod aws;
 pub mod command;
 mod endings;
+mod error;
 pub mod fail;
 pub mod finish;
 pub mod images;

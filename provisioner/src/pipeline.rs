@@ -1,11 +1,12 @@
-//! What all steps share: the tables and ports, the guarded change of a row, the errors.
+//! What all steps share: the tables and ports, the guarded change of a row.
 
+pub use crate::error::Error;
 use crate::ports::{Clock, Hosts, Images, Notifier};
 use attestation::Root;
-use contract::fault::{self, printable_lines};
+use contract::fault::printable_lines;
 use contract::item::AttributeValue;
 use contract::row::{Row, attribute, value_of};
-use contract::{Fault, RecordId, Status};
+use contract::{RecordId, Status};
 use serde::Serialize;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -39,46 +40,6 @@ pub struct Pipeline {
     pub region: String,
     /// How long a row may wait in a status of the pipeline's before the monitor fails it.
     pub patience: Duration,
-}
-
-/// Why a step could not be done.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The tables do not answer.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// Others kept changing the row.
-    #[error("row {0} changed again and again while it was being written")]
-    Contended(String),
-    /// What another try may mend.
-    #[error("{0}")]
-    Passing(String),
-    /// What no other try mends: the reason for the row, with the mend.
-    #[error("{0}")]
-    Final(String),
-}
-
-impl Error {
-    /// Whether another try may help.
-    pub fn passes(&self) -> bool {
-        match self {
-            Self::Store(error) => error.is_passing(),
-            Self::Contended(_) | Self::Passing(_) => true,
-            Self::Final(_) => false,
-        }
-    }
-}
-
-impl From<Vec<Fault>> for Error {
-    fn from(faults: Vec<Fault>) -> Self {
-        Self::Final(fault::describe(&faults))
-    }
-}
-
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Self {
-        Self::Final(fault.to_string())
-    }
 }
 
 /// What became of a step.

@@ -1,6 +1,6 @@
 //! What the pipeline needs of the world besides its tables: images, hosts, someone to tell, a clock.
 
-use crate::pipeline::Error;
+use crate::error::Error;
 use contract::request::{EnclaveRequest, Source};
 use contract::row::Host;
 use contract::{Fault, RecordId};

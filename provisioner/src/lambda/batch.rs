@@ -19,7 +19,7 @@ pub(super) async fn each<F>(event: &Value, take: impl Fn(Record) -> F) -> Result
 where
     F: Future<Output = Result<(), crate::pipeline::Error>>,
 {
-    let batch = Batch::read(&event)
+    let batch = Batch::read(event)
         .map_err(|fault| Error::Event(format!("the event is no batch of a stream: {fault}")))?;
     let mut failed = Vec::new();
     for poison in batch.poison {
