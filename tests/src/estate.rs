@@ -13,6 +13,7 @@
 
 mod account;
 mod applied;
+mod artifacts;
 mod emulated;
 mod instances;
 mod inventory;

@@ -1,17 +1,17 @@
 //! The whole estate: an emulated account, `terraform/base` and `terraform/runtime` applied to it with the programs as they
 //! were built, and what AWS does between them.
 
-use super::packages::{functions_package, host_package, lambda_program};
+use super::artifacts::{Artifacts, Runner};
+use super::packages::lambda_program;
 use super::{
     Account, Difference, Emulated, Functions, Instances, InstancesOptions, Inventory, LambdaService,
     Schedules, ServiceOptions, Streams,
 };
-use crate::programs::{Answer, bundles, program, programs, run, target, top};
+use crate::programs::{Answer, top};
 use nsm::development::Authority;
 use serde_json::{Value, json};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -30,6 +30,8 @@ pub struct Estate {
     schedules: Schedules,
     lambda: LambdaService,
     emulated: Emulated,
+    runner: Runner,
+    artifacts: Artifacts,
     /// What the account held before anything was made in it.
     empty: Inventory,
     folder: TempDir,
@@ -56,14 +58,17 @@ impl Estate {
             concurrency: CONCURRENCY,
         };
         let lambda = LambdaService::start(Functions::Applied(account.clone()), options).await;
-        let fargate = runner_image(&at("runner"));
-        let emulated = Emulated::start(&at("account"), port, Some(&lambda.endpoint()), Some(&fargate));
+        let runner = Runner::new(&at("runner"));
+        let emulated = Emulated::start(
+            &at("account"),
+            port,
+            Some(&lambda.endpoint()),
+            Some(runner.program()),
+        );
         let empty = Inventory::of(&account, &[]).await.unwrap();
-        let variables = artifacts(&at("artifacts"), authority.certificate_pem());
-        fs::write(at("account/runtime.json"), variables.to_string()).unwrap();
-        for step in ["base", "runtime"] {
-            timed(step, || apply(step, emulated.folder()));
-        }
+        let artifacts = Artifacts::make(&at("artifacts"), authority.certificate_pem());
+        timed("base", || apply("base", emulated.folder()));
+        apply_runtime(&emulated, &artifacts.variables());
         Self {
             instances: Instances::start(
                 account.clone(),
@@ -76,6 +81,8 @@ impl Estate {
             schedules: Schedules::start(account, lambda.invoker(), FASTER),
             lambda,
             emulated,
+            runner,
+            artifacts,
             empty,
             folder,
         }
@@ -90,6 +97,56 @@ impl Estate {
         }
         let left = Inventory::of(self.emulated.account(), &[]).await.unwrap();
         self.empty.until(&left)
+    }
+
+    /// The bundles that rows may run with: the one for new rows, and another.
+    pub fn bundles(&self) -> [&str; 2] {
+        self.artifacts.bundles()
+    }
+
+    /// Takes another bundle for new rows; the one before stays for those that run with it.
+    pub fn upgrade(&self) {
+        apply_runtime(&self.emulated, &self.artifacts.upgraded());
+    }
+
+    /// Puts everything back that was changed of the estate, as Terraform made it at first.
+    pub fn put_back(&self) {
+        self.runner.does("");
+        apply_runtime(&self.emulated, &self.artifacts.variables());
+    }
+
+    /// Lets the runner's tasks begin with these lines of shell from now on.
+    pub fn runner_does(&self, lines: &str) {
+        self.runner.does(lines);
+    }
+
+    /// Gives a function so many seconds from now on, and answers how many it had.
+    pub async fn limit_function(&self, name: &str, seconds: u64) -> u64 {
+        let path = format!("/2015-03-31/functions/{}-{name}/configuration", Self::PREFIX);
+        let account = self.account();
+        let before = account.get_json("lambda", &path).await.unwrap();
+        let limit = json!({ "Timeout": seconds });
+        account.put_json("lambda", &path, &limit).await.unwrap();
+        before["Timeout"].as_u64().unwrap()
+    }
+
+    /// Gives a state of a machine so many seconds from now on, and answers how many it had.
+    pub async fn limit_state(&self, machine: &str, state: &str, seconds: u64) -> u64 {
+        let states = async |operation: &str, body: Value| {
+            let target = format!("AWSStepFunctions.{operation}");
+            self.account().json("states", &target, &body).await.unwrap()
+        };
+        let machines = states("ListStateMachines", json!({})).await;
+        let name = format!("{}-{machine}", Self::PREFIX);
+        let mut machines = machines["stateMachines"].as_array().unwrap().iter();
+        let arn = machines.find(|one| one["name"] == name).unwrap()["stateMachineArn"].clone();
+        let described = states("DescribeStateMachine", json!({ "stateMachineArn": arn })).await;
+        let mut definition: Value = serde_json::from_str(described["definition"].as_str().unwrap()).unwrap();
+        let limit = definition["States"][state]["TimeoutSeconds"].take();
+        definition["States"][state]["TimeoutSeconds"] = seconds.into();
+        let changed = json!({"stateMachineArn": arn, "definition": definition.to_string()});
+        states("UpdateStateMachine", changed).await;
+        limit.as_u64().unwrap()
     }
 
     /// The account's APIs.
@@ -160,57 +217,9 @@ impl Estate {
     }
 }
 
-/// The runner as its image would run it: with a folder of Terraform's module, without the module's tests as in the image,
-/// and told where Terraform finds its provider.
-fn runner_image(path: &Path) -> PathBuf {
-    let module = path.with_extension("host");
-    let without = ["-r", "--no-target-directory"].map(Path::new);
-    run(
-        "cp",
-        without
-            .into_iter()
-            .chain([top().join("terraform/host").as_path(), &module]),
-    );
-    for left in ["tests", ".terraform"] {
-        let _ = fs::remove_dir_all(module.join(left));
-    }
-    let script = format!(
-        "#!/bin/sh\nexport TREZA_HOST_MODULE={module} TF_CLI_CONFIG_FILE={config} HOME=/tmp\nexec {runner} \"$@\"\n",
-        module = module.display(),
-        config = target().join("terraform.rc").display(),
-        runner = programs().join("treza-runner").display(),
-    );
-    fs::write(path, script).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    path.to_owned()
-}
-
-/// What `terraform/runtime` is given: packages of the programs as they were built, the default bundle, and waits that suit
-/// a test.
-fn artifacts(folder: &Path, trust_root: &str) -> Value {
-    fs::create_dir_all(folder).unwrap();
-    let digest = default_bundle();
-    let bundle = folder.join("bundle.tar");
-    let mut export = program("treza-eif");
-    export
-        .args(["bundle", "export", &digest, "--output"])
-        .arg(&bundle)
-        .arg("--bundles")
-        .arg(bundles());
-    Answer::of(&mut export).good();
-    json!({
-        "lambda_zip": functions_package(folder), "host_package": host_package(folder), "architecture": "x86_64",
-        "bundles": [{"digest": digest, "file": bundle}],
-        "runner_image": format!("123456789012.dkr.ecr.us-west-2.amazonaws.com/treza-dev-runner@{digest}"),
-        "driver": "emulator", "trust_roots": [trust_root], "ami_id": "ami-12c6146b",
-        "evidence_wait": {"seconds": 1, "looks": 120}, "stop_wait": {"seconds": 1, "looks": 60},
-    })
-}
-
-/// The digest of the store's default bundle.
-fn default_bundle() -> String {
-    let digest = fs::read_to_string(bundles().join("default")).expect("`make bundle`");
-    digest.trim().to_owned()
+fn apply_runtime(emulated: &Emulated, variables: &Value) {
+    fs::write(emulated.folder().join("runtime.json"), variables.to_string()).unwrap();
+    timed("runtime", || apply("runtime", emulated.folder()));
 }
 
 fn apply(step: &str, account: &Path) {

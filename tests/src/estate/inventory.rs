@@ -164,11 +164,18 @@ impl Seen<'_> {
             .texts("PolicyName");
         let mut inline = Vec::new();
         for role in &roles {
-            let names = iam("ListRolePolicies", &[("RoleName", role)])
-                .await?
-                .texts("member");
+            let names = match iam("ListRolePolicies", &[("RoleName", role)]).await {
+                Ok(xml) => xml.texts("member"),
+                // It went meanwhile.
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
             inline.extend(names.into_iter().map(|name| format!("{role}/{name}")));
-            let xml = iam("ListAttachedRolePolicies", &[("RoleName", role)]).await?;
+            let xml = match iam("ListAttachedRolePolicies", &[("RoleName", role)]).await {
+                Ok(xml) => xml,
+                Err(error) if error.is_not_found() => continue,
+                Err(error) => return Err(error),
+            };
             inline.extend(
                 xml.texts("PolicyArn")
                     .into_iter()

@@ -10,6 +10,7 @@
 mod deployments;
 mod equipment;
 mod failures;
+mod faults;
 mod standing;
 mod trip;
 
@@ -41,6 +42,8 @@ fn main() -> ExitCode {
             a_zone_without_capacity_is_passed_over;
         failures: an_invalid_row_says_all_that_is_wrong, no_capacity_anywhere, terraform_is_refused,
             a_host_that_never_reports, evidence_of_another_root;
+        faults: a_function_that_runs_out_of_time, a_runner_that_runs_out_of_time,
+            terraform_that_cannot_begin, what_a_scenario_left_is_put_back;
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long anything may take: this is to end a scenario that hangs, and measures nothing.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// How long what is on its way down may take to be gone.
 const CLEANING: Duration = Duration::from_secs(60);
 
@@ -51,30 +51,27 @@ impl Trip {
         })
     }
 
+    /// Waits until `is` holds of the row.
+    pub(crate) async fn until_row(&self, id: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let row = self.web.until(id, PATIENCE, is).await;
+        row.unwrap_or_else(|row| panic!("still {row:#}"))
+    }
+
     /// Waits until the row has this status. FAILED ends the wait for any other.
     pub(crate) async fn until_status(&self, id: &str, status: &str) -> Value {
-        let is = |row: &Value| row["status"] == status || row["status"] == "FAILED";
         let row = self
-            .web
-            .until(id, PATIENCE, is)
-            .await
-            .unwrap_or_else(|row| panic!("still {row:#}"));
+            .until_row(id, |row| row["status"] == status || row["status"] == "FAILED")
+            .await;
         assert_eq!(row["status"], status, "{row:#}");
         row
     }
 
     /// Waits until the row is FAILED, and answers why.
     pub(crate) async fn reason_of_failure(&self, id: &str) -> String {
-        let is = |row: &Value| {
-            ["FAILED", "DEPLOYED"]
-                .iter()
-                .any(|status| row["status"] == *status)
-        };
+        let ended = ["FAILED", "DEPLOYED"];
         let row = self
-            .web
-            .until(id, PATIENCE, is)
-            .await
-            .unwrap_or_else(|row| panic!("still {row:#}"));
+            .until_row(id, |row| ended.iter().any(|status| row["status"] == *status))
+            .await;
         assert_eq!(row["status"], "FAILED", "{row:#}");
         row["statusReason"].as_str().unwrap_or_default().to_owned()
     }
@@ -83,6 +80,12 @@ impl Trip {
     pub(crate) async fn deploy(&self, id: &str) -> Value {
         self.web.put(&self.row(id)).await;
         self.until_status(id, "DEPLOYED").await
+    }
+
+    /// Puts a row, and waits until its turn has begun.
+    pub(crate) async fn deploy_begins(&self, id: &str) {
+        self.web.put(&self.row(id)).await;
+        self.until_status(id, "DEPLOYING").await;
     }
 
     /// Destroys a row.
@@ -136,6 +139,7 @@ impl Trip {
     pub(crate) async fn reset(&self) {
         self.estate.instances().behave(Behaviour::Boots);
         self.estate.emulated().accept().await.unwrap();
+        self.estate.put_back();
         for row in self.web.rows().await {
             let id = row["id"].as_str().unwrap_or_default();
             if !["DESTROYED", "FAILED"]
@@ -148,6 +152,10 @@ impl Trip {
                     .until(id, PATIENCE, |row| row["status"] == "DESTROYED")
                     .await;
             }
+        }
+        let begun = Instant::now();
+        while !self.running().await.is_empty() && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
         // What is left all the same is that scenario's, and not the next one's.
         let now = inventory(&self.estate).await;
