@@ -129,7 +129,7 @@ impl Artifacts {
 
 /// A bundle's archive, by its name in the bucket.
 fn archive(digest: &Digest) -> String {
-    format!("{}.tar", digest.to_string().trim_start_matches("sha256:"))
+    format!("{}.tar", digest.hex())
 }
 
 fn existing(file: &Path, maker: &str) -> Result<PathBuf, Error> {
