@@ -177,8 +177,9 @@ pub fn layer(bytes: &[u8]) {
     }
 }
 
-/// A manifest, an index, a configuration and a bundle's manifest.
+/// A kernel, a manifest, an index, a configuration and a bundle's manifest.
 pub fn manifest(bytes: &[u8]) {
+    let _ = bundle::kernel_version(bytes);
     let _ = Document::parse(bytes);
     let _ = ImageConfig::parse(bytes).map(|config| config.config.unwrap_or_default().tcp_ports());
     if let Ok(manifest) = bundle::Manifest::parse(bytes) {

@@ -265,6 +265,16 @@ fn images_are_compared_as_the_eifs_that_they_make() {
     assert_eq!(workshop.done(&format!("diff a.eif {one}")), "the same\n");
 }
 
+/// The head of a bzImage, and its version behind it.
+fn says_its_version() -> Vec<u8> {
+    let mut kernel = vec![0; 0x300];
+    for (at, bytes) in [(0x202, &b"HdrS\x0f\x02"[..]), (0x20e, &[0x00, 0x01])] {
+        kernel[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+    kernel.extend_from_slice(b"6.1.2 (someone@somewhere)\0");
+    kernel
+}
+
 #[test]
 fn bundles_are_shown_carried_and_pruned() {
     let workshop = Workshop::new();
@@ -286,6 +296,7 @@ fn bundles_are_shown_carried_and_pruned() {
         (&shown["Bundle"], &shown["Cmdline"]),
         (&second.into(), &"other".into())
     );
+    assert!(shown["KernelVersion"].is_null(), "{shown:#}");
     workshop.done(&format!("bundle export {second} --output b.tar"));
     assert_eq!(workshop.done("bundle prune"), format!("removed {second}\n"));
     workshop.ended(1, &format!("bundle show {second}"));
@@ -303,6 +314,8 @@ fn bundles_are_shown_carried_and_pruned() {
     for name in files.split(' ') {
         let content: &[u8] = if name == "nsm.ko" {
             b"\x7fELF"
+        } else if name == "bzImage" {
+            &says_its_version()
         } else {
             b"pci=off\n"
         };
@@ -314,6 +327,7 @@ fn bundles_are_shown_carried_and_pruned() {
         (&shown["Cmdline"], &shown["Manifest"]["machine"]),
         (&"pci=off".into(), &"cmdline".into())
     );
+    assert_eq!(shown["KernelVersion"], "6.1.2 (someone@somewhere)");
     workshop.ended(1, "bundle create --nitro --agent agent");
 }
 

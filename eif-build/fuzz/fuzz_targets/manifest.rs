@@ -1,4 +1,4 @@
-//! Any bytes, read as a manifest, an index, a configuration and a bundle's manifest.
+//! Any bytes, read as a manifest, an index, a configuration, a bundle's manifest and a kernel.
 #![no_main]
 #[path = "../bodies.rs"]
 #[allow(dead_code)] // Each target uses one.

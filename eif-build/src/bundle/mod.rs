@@ -5,11 +5,13 @@
 //! together determine an EIF's every measured byte.
 mod archive;
 mod boot;
+mod kernel;
 mod manifest;
 mod nitro;
 mod store;
 
 pub use boot::BootRamdisk;
+pub use kernel::version as kernel_version;
 pub use manifest::{Manifest, ManifestFormat};
 pub use nitro::Blobs;
 pub use store::Store;

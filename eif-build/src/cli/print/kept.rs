@@ -1,7 +1,7 @@
 //! What is kept on this machine: bundles, and the cache of images.
 use eif_build::{
     Error,
-    bundle::{Bundle, Store},
+    bundle::{Bundle, Store, kernel_version},
     digest::Digest,
     image::Blob,
 };
@@ -22,15 +22,17 @@ pub(crate) fn named(bundle: &Bundle) -> Printed {
 pub(crate) fn bundle(bundle: &Bundle) -> Printed {
     let (digest, pcr1, manifest) = (bundle.digest(), bundle.pcr1(), bundle.manifest());
     let (kernel, boot) = (bundle.kernel.len(), bundle.boot.len());
+    let version = kernel_version(&bundle.kernel);
     let json = json!({
         "Bundle": digest, "PCR1": pcr1, "Manifest": manifest, "Cmdline": bundle.cmdline,
-        "KernelSize": kernel, "BootSize": boot,
+        "KernelSize": kernel, "KernelVersion": version, "BootSize": boot,
     });
     let text = format!(
-        "bundle   {digest}\nmachine  {}\nformat   {}, of the builder\nkernel   {} ({kernel} bytes)\nboot     {} ({boot} bytes)\ncmdline  {}\nPCR1     {pcr1}\n",
+        "bundle   {digest}\nmachine  {}\nformat   {}, of the builder\nkernel   {} ({kernel} bytes)\nversion  {}\nboot     {} ({boot} bytes)\ncmdline  {}\nPCR1     {pcr1}\n",
         machine(bundle),
         manifest.builder_format,
         manifest.kernel,
+        version.unwrap_or("none: it is no bzImage, or does not say"),
         manifest.boot,
         bundle.cmdline
     );
