@@ -20,7 +20,7 @@ use store::Change;
 /// The tables do not answer, or others kept changing the row: the record is to be delivered again.
 pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execution>, Error> {
     if pipeline.hosts.are_dedicated()
-        && let Some(release) = abandoned(record)
+        && let Some(release) = released(record)
     {
         return Ok(Some(release));
     }
@@ -78,13 +78,18 @@ fn entered(record: &Record) -> Option<(&str, &str)> {
     (asks && (before != Some(status) || written_anew)).then_some((key(new)?, status))
 }
 
-/// The execution that gives a host back whose row was DEPLOYED and has failed: no turn is at work that would.
-fn abandoned(record: &Record) -> Option<Execution> {
-    let (old, new) = (record.old.as_ref()?, record.new.as_ref()?);
-    let status = |item, status: Status| text(item, attribute::STATUS) == Some(status.as_str());
-    let failed = status(old, Status::Deployed) && status(new, Status::Failed);
+/// The execution that gives the host of a row back which has failed or was deleted, whatever it was in the middle of: no
+/// other turn does, so that none need be at work for it. (A row that is being destroyed has an execution of this name
+/// already, whose own work it is.)
+fn released(record: &Record) -> Option<Execution> {
+    let old = record.old.as_ref()?;
+    let has_failed = |item| text(item, attribute::STATUS) == Some(Status::Failed.as_str());
+    let ended = match &record.new {
+        Some(new) => has_failed(new) && !has_failed(old),
+        None => true,
+    };
     Some(Execution {
-        id: RecordId::parse(key(new).filter(|_| failed)?).ok()?,
+        id: RecordId::parse(key(old).filter(|_| ended)?).ok()?,
         generation: generation_of(record),
         work: Work::Release,
     })
@@ -218,15 +223,32 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_was_deployed_and_fails_gives_its_host_back() {
+    fn a_row_that_fails_or_is_deleted_gives_its_host_back() {
         let row = |status: &str| format!(r#"{{"id": "a", "status": "{status}", "generation": 3}}"#);
         let failed = row("FAILED");
-        let release = abandoned(&record("1", Some(&row("DEPLOYED")), Some(&failed)));
-        let release = release.unwrap();
-        assert_eq!((release.name().as_str(), release.work), ("a-3", Work::Release));
-        for before in [Some(row("DEPLOYING")), Some(failed.clone()), None] {
-            let record = record("1", before.as_deref(), Some(&failed));
-            assert_eq!(abandoned(&record), None, "its turn gives it back, or it is");
+        for before in [
+            "PENDING_DEPLOY",
+            "DEPLOYING",
+            "DEPLOYED",
+            "PAUSING",
+            "RESUMING",
+            "LAUNCH",
+        ] {
+            for after in [Some(failed.as_str()), None] {
+                let release = released(&record("1", Some(&row(before)), after)).unwrap();
+                assert_eq!(
+                    (release.name().as_str(), release.work),
+                    ("a-3", Work::Release),
+                    "{before}"
+                );
+            }
+        }
+        for (before, after) in [
+            (Some(failed.clone()), failed.clone()),
+            (None, failed),
+            (Some(row("DEPLOYING")), row("DEPLOYED")),
+        ] {
+            assert_eq!(released(&record("1", before.as_deref(), Some(&after))), None);
         }
     }
 

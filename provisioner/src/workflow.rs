@@ -27,7 +27,7 @@ pub enum Work {
     Destroy,
     /// From PAUSING to PAUSED.
     Pause,
-    /// The dedicated host of a row that has failed is given back; the row stays as it is.
+    /// The dedicated host of a row that has failed or was deleted is given back; the row stays as it is.
     Release,
 }
 

@@ -2,8 +2,8 @@
 
 locals {
   # Of a row's changes only those are told that may ask for something: what the pipeline itself writes is filtered out, so
-  # that it does not wake itself; but for FAILED, since a row that was DEPLOYED then gives its host back. A row without a
-  # status, or with one that is no string, is told of too.
+  # that it does not wake itself; but for FAILED, since a row then gives its host back, as one does that is deleted. A row
+  # without a status, or with one that is no string, is told of too.
   row_filters = [
     {
       eventName = ["INSERT", "MODIFY"]
@@ -15,6 +15,7 @@ locals {
       eventName = ["INSERT", "MODIFY"]
       dynamodb  = { NewImage = { status = { S = [{ exists = false }] } } }
     },
+    { eventName = ["REMOVE"] },
   ]
   # LAUNCHING says nothing that a row would show.
   report_filters = [{

@@ -99,12 +99,14 @@ struct Finish {
     host_gone: bool,
 }
 
-/// `{"step": "done"|"superseded", "host": bool}`; `host`: something of a host may be there.
+/// `{"step": "done"|"superseded", "host": bool}`; `host`: something of a host may be there, and is this turn's.
 pub(super) async fn finish(deployment: &Deployment, event: Value) -> Result<Value, Error> {
     let Finish { host_gone } = read(event.clone())?;
     let Turn { id, generation, work } = read(event)?;
     let pipeline = &deployment.pipeline;
     let done = match (work, host_gone) {
+        // The row itself has ended.
+        (Work::Release, _) => Step::Done,
         (Work::Pause, _) => finish::pause(pipeline, &id, generation).await?,
         (_, true) => finish::host_gone(pipeline, &id, generation).await?,
         (_, false) => finish::destroy(pipeline, &id, generation).await?,
@@ -150,7 +152,8 @@ struct CaughtError {
     cause: String,
 }
 
-/// Takes the row to FAILED with what the machine caught as its reason. `{"step": …, "host": bool}` as for [`finish`].
+/// Takes the row to FAILED with what the machine caught as its reason. `{"step": …, "host": bool}` as for [`finish`]: by
+/// `host` the executions go that an older machine has begun.
 pub(super) async fn fail(deployment: &Deployment, event: Value) -> Result<Value, Error> {
     let Caught { error } = read(event.clone())?;
     let Turn { id, generation, work } = read(event)?;

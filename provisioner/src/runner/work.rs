@@ -72,10 +72,8 @@ impl Work {
 
     /// None: the row is in another turn.
     async fn make(&self) -> Run<Option<Host>> {
-        let Some((request, measured)) = self.read().await.map_err(ended)? else {
-            return Ok(None);
-        };
         let Turn { id, generation } = self.turn();
+        // Before the row is read: whoever ends the row afterwards sees that there may be a host to give back.
         if self
             .deployment
             .turns
@@ -86,6 +84,9 @@ impl Work {
         {
             return Ok(None);
         }
+        let Some((request, measured)) = self.read().await.map_err(ended)? else {
+            return Ok(None);
+        };
         let terraform = Terraform::open(&self.settings, self.stop.clone()).await?;
         // An instance that is there already stays where it is.
         let there = terraform.outputs().await?;

@@ -1,12 +1,13 @@
 //! The row's whole life against chance: clients, stream, steps, host and monitor take turns in any order; records come
-//! again, steps and triggers are killed between their writes. Nothing is lost and nothing is done twice.
+//! again, steps and triggers are killed between their writes, executions are stopped. Nothing is lost, nothing is done
+//! twice, and no host is left that nobody gives back.
 
 use crate::common::{Enclave, World, healthy, report, web_row};
-use contract::Status;
 use contract::report::{Phase, Report};
 use contract::row::AttestationState;
 use contract::statement::Statement;
 use contract::stream::Record;
+use contract::{RecordId, Status};
 use proptest::prelude::*;
 use provisioner::pipeline::Step;
 use provisioner::trigger;
@@ -16,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 const ROWS: [&str; 2] = ["a", "b"];
+/// More than any row waits.
+const A_DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What may happen next.
 #[derive(Debug, Clone)]
@@ -28,8 +31,10 @@ enum Event {
     Replay { back: usize },
     /// An execution takes its next step; killed after it, it takes it again.
     Step { which: usize, killed: bool },
-    /// A row's host does what the row says.
-    Host(usize),
+    /// A person stops an execution of which a host may come: it does nothing more.
+    Stop(usize),
+    /// A row's host does what the row says; its report comes at once, or is on its way for a while.
+    Host { row: usize, at_once: bool },
     /// A report of the host's that was on its way comes now, and perhaps not for the last time.
     Late(usize),
     /// A minute has gone by and the monitor looks, and perhaps once more.
@@ -48,10 +53,29 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (1..4_usize, any::<bool>()).prop_map(|(records, killed)| Event::Deliver { records, killed }),
         1 => (1..6_usize).prop_map(|back| Event::Replay { back }),
         6 => (any::<usize>(), prop::bool::weighted(0.2)).prop_map(|(which, killed)| Event::Step { which, killed }),
-        4 => (0..ROWS.len()).prop_map(Event::Host),
-        1 => any::<usize>().prop_map(Event::Late),
-        1 => any::<bool>().prop_map(|again| Event::Monitor { again }),
+        1 => any::<usize>().prop_map(Event::Stop),
+        4 => (0..ROWS.len(), prop::bool::weighted(0.8)).prop_map(|(row, at_once)| Event::Host { row, at_once }),
+        2 => any::<usize>().prop_map(Event::Late),
+        2 => any::<bool>().prop_map(|again| Event::Monitor { again }),
     ]
+}
+
+/// A state machine: in each, a name is one execution's.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Machine {
+    Deploy,
+    Cleanup,
+    Pause,
+}
+
+impl Machine {
+    fn of(work: Work) -> Self {
+        match work {
+            Work::Deploy => Self::Deploy,
+            Work::Destroy | Work::Release => Self::Cleanup,
+            Work::Pause => Self::Pause,
+        }
+    }
 }
 
 /// An execution, as Step Functions keeps it.
@@ -66,7 +90,13 @@ struct Model {
     world: World,
     records: Vec<Record>,
     taken: usize,
-    executions: BTreeMap<String, (Execution, Progress)>,
+    /// By machine and name.
+    executions: BTreeMap<(Machine, String), (Execution, Progress)>,
+    /// The turns whose execution was stopped.
+    stopped: BTreeSet<(String, u64)>,
+    /// The latest turn of each row that the runner knows of, and the rows that it has made a host for.
+    begun: BTreeMap<RecordId, u64>,
+    hosts: BTreeSet<RecordId>,
     enclaves: BTreeMap<(String, u64), Enclave>,
     sent: Vec<Report>,
     /// How many of them were sent before the monitor last looked.
@@ -88,6 +118,9 @@ impl Model {
             records: Vec::new(),
             taken: 0,
             executions: BTreeMap::new(),
+            stopped: BTreeSet::new(),
+            begun: BTreeMap::new(),
+            hosts: BTreeSet::new(),
             enclaves: BTreeMap::new(),
             sent: Vec::new(),
             older: 0,
@@ -115,7 +148,8 @@ impl Model {
                 }
             }
             Event::Step { which, killed } => self.step(*which, *killed).await,
-            Event::Host(row) => self.host(ROWS[*row]).await,
+            Event::Stop(which) => self.stop(*which),
+            Event::Host { row, at_once } => self.host(ROWS[*row], *at_once).await,
             Event::Late(which) if !self.sent.is_empty() => {
                 let late = self.sent[which % self.sent.len()].clone();
                 self.world.report(late).await;
@@ -164,22 +198,67 @@ impl Model {
         let execution = trigger::handle(&self.world.pipeline, record).await.unwrap();
         if let Some(execution) = execution.filter(|_| starts) {
             let fresh = (execution.clone(), Progress::default());
-            let (there, _) = self.executions.entry(execution.name()).or_insert(fresh);
-            assert_eq!(*there, execution, "one name, one turn");
+            let name = (Machine::of(execution.work), execution.name());
+            let (there, _) = self.executions.entry(name).or_insert(fresh);
+            assert_eq!(
+                (&there.id, there.generation),
+                (&execution.id, execution.generation),
+                "one name, one turn"
+            );
+        }
+    }
+
+    fn open(&mut self, which: usize) -> Option<&mut (Execution, Progress)> {
+        let mut open: Vec<_> = self
+            .executions
+            .values_mut()
+            .filter(|(_, progress)| !progress.ended)
+            .collect();
+        let at = which.checked_rem(open.len())?;
+        Some(open.swap_remove(at))
+    }
+
+    fn stop(&mut self, which: usize) {
+        let Some((execution, progress)) = self.open(which) else {
+            return;
+        };
+        if execution.work == Work::Deploy {
+            progress.ended = true;
+            let turn = (execution.id.to_string(), execution.generation);
+            self.stopped.insert(turn);
+        }
+    }
+
+    /// The runner, before the step is taken: it makes a host for the row's present turn, and gives back what is no later
+    /// turn's.
+    async fn runner(&mut self, execution: &Execution, step: usize) {
+        let Execution { id, generation, work } = execution;
+        let begun = self.begun.entry(id.clone()).or_default();
+        if step == 0 && *work != Work::Pause {
+            *begun = (*begun).max(*generation);
+        }
+        let is_latest = begun == generation;
+        match (work, step) {
+            (Work::Deploy, 2) if is_latest => {
+                let deploying = [Status::Deploying, Status::Resuming];
+                let current = self.world.pipeline.current(id, *generation, &deploying).await;
+                if current.unwrap().is_some() {
+                    self.hosts.insert(id.clone());
+                }
+            }
+            (Work::Destroy, 1) | (Work::Release, 0) if is_latest => drop(self.hosts.remove(id)),
+            _ => {}
         }
     }
 
     async fn step(&mut self, which: usize, killed: bool) {
-        let open: Vec<_> = self
-            .executions
-            .iter()
-            .filter(|(_, (_, progress))| !progress.ended)
-            .map(|(name, _)| name.clone())
-            .collect();
-        let Some(name) = open.get(which.checked_rem(open.len()).unwrap_or(0)) else {
+        let Some((execution, progress)) = self.open(which) else {
             return;
         };
-        let (execution, progress) = self.executions.get_mut(name).unwrap();
+        let (execution, at) = (execution.clone(), progress.step);
+        self.runner(&execution, at).await;
+        let name = (Machine::of(execution.work), execution.name());
+        let (_, progress) = self.executions.get_mut(&name).unwrap();
         let (pipeline, id, generation) = (&self.world.pipeline, &execution.id, execution.generation);
         let mut measured = None;
         let done = match (execution.work, progress.step) {
@@ -218,7 +297,7 @@ impl Model {
     }
 
     /// The host: it runs what is assigned to it, once for each turn, and stops what is not wanted.
-    async fn host(&mut self, row: &'static str) {
+    async fn host(&mut self, row: &'static str, at_once: bool) {
         let now = self.world.row(row).await;
         let sent = if now.status.wants_enclave() && now.current_expectation().is_some() {
             let key = (row.to_owned(), now.generation);
@@ -229,7 +308,9 @@ impl Model {
             report(row, now.generation, Phase::Stopped)
         };
         self.sent.push(sent.clone());
-        self.world.report(sent).await;
+        if at_once {
+            self.world.report(sent).await;
+        }
     }
 
     /// What holds at any time.
@@ -256,21 +337,34 @@ impl Model {
 
     /// Everything that is open comes to its end.
     async fn settles(&mut self) {
-        for _ in 0..12 {
-            self.deliver(usize::MAX, false).await;
-            while self.executions.values().any(|(_, progress)| !progress.ended) {
-                self.step(0, false).await;
+        self.everyone_works().await;
+        for row in ROWS {
+            // Nobody is left who works on it: its time runs out.
+            if self
+                .stopped
+                .contains(&(row.to_owned(), self.world.row(row).await.generation))
+            {
+                self.world.age_status(row, A_DAY).await;
             }
-            for row in ROWS {
-                self.host(row).await;
-            }
-            self.check().await;
         }
-        let names: BTreeSet<_> = self.executions.keys().cloned().collect();
+        monitor::monitor(&self.world.pipeline).await.unwrap();
+        self.everyone_works().await;
+        let turns: BTreeSet<_> = self.executions.keys().map(|(_, name)| name.clone()).collect();
         for row in ROWS {
             let now = self.world.row(row).await;
             let reason = now.status_reason.clone().unwrap_or_default();
+            if matches!(now.status, Status::Failed | Status::Destroyed)
+                && self.world.pipeline.hosts.are_dedicated()
+            {
+                assert!(
+                    !self.hosts.contains(&now.id),
+                    "{row}: its host is left, {}: {reason}",
+                    now.status
+                );
+            }
+            let was_stopped = self.stopped.contains(&(row.to_owned(), now.generation));
             match self.asked[row] {
+                _ if was_stopped && now.status == Status::Failed => {}
                 Status::PendingDestroy => assert_eq!(now.status, Status::Destroyed, "{row}: {reason}"),
                 Status::PendingDeploy => assert_eq!(now.status, Status::Deployed, "{row}: {reason}"),
                 Status::Pausing => assert_eq!(now.status, Status::Paused, "{row}: {reason}"),
@@ -280,9 +374,22 @@ impl Model {
             // A pause of what was never taken up may be settled by a word of a host's that nothing runs.
             let taken_up = now.generation > 0;
             assert!(
-                !taken_up || names.contains(&format!("{row}-{}", now.generation)),
+                !taken_up || turns.contains(&format!("{row}-{}", now.generation)),
                 "{row}: its last request has its execution"
             );
+        }
+    }
+
+    async fn everyone_works(&mut self) {
+        for _ in 0..12 {
+            self.deliver(usize::MAX, false).await;
+            while self.executions.values().any(|(_, progress)| !progress.ended) {
+                self.step(0, false).await;
+            }
+            for row in ROWS {
+                self.host(row, true).await;
+            }
+            self.check().await;
         }
     }
 }
@@ -293,10 +400,14 @@ proptest! {
     fn nothing_is_lost_and_nothing_is_done_twice(
         events in prop::collection::vec(event(), 0..60),
         dedicated: bool,
+        deployed: bool,
     ) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             let mut model = Model::new(dedicated).await;
+            if deployed {
+                model.everyone_works().await;
+            }
             for event in &events {
                 model.happens(event).await;
             }

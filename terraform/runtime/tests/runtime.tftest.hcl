@@ -31,10 +31,12 @@ variables {
 
 run "streams_wake_the_pipeline_for_what_asks_for_something" {
   assert {
-    condition = toset([for filter in one(aws_lambda_event_source_mapping.stream["rows"].filter_criteria).filter : jsonencode(jsondecode(filter.pattern).dynamodb.NewImage.status.S)]) == toset([
-      jsonencode([{ anything-but = ["DEPLOYING", "DEPLOYED", "DESTROYING", "DESTROYED", "PAUSED"] }]), jsonencode([{ exists = false }])
+    condition = toset([for filter in one(aws_lambda_event_source_mapping.stream["rows"].filter_criteria).filter : jsonencode(jsondecode(filter.pattern))]) == toset([
+      jsonencode({ eventName = ["INSERT", "MODIFY"], dynamodb = { NewImage = { status = { S = [{ anything-but = ["DEPLOYING", "DEPLOYED", "DESTROYING", "DESTROYED", "PAUSED"] }] } } } }),
+      jsonencode({ eventName = ["INSERT", "MODIFY"], dynamodb = { NewImage = { status = { S = [{ exists = false }] } } } }),
+      jsonencode({ eventName = ["REMOVE"] }),
     ])
-    error_message = "every status but those that the pipeline itself writes (FAILED is told of: its host is given back), and rows without one"
+    error_message = "every status but those that the pipeline itself writes (FAILED is told of: its host is given back), rows without one, and rows that are deleted"
   }
   assert {
     condition     = [for filter in one(aws_lambda_event_source_mapping.stream["reports"].filter_criteria).filter : jsondecode(filter.pattern).dynamodb.NewImage.phase.S] == [["RUNNING", "FAILED", "STOPPED"]]

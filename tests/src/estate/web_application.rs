@@ -43,6 +43,12 @@ impl WebApplication {
         self.dynamodb("UpdateItem", body).await.unwrap();
     }
 
+    /// Deletes a row.
+    pub async fn delete(&self, id: &str) {
+        let body = json!({"TableName": self.table, "Key": {"id": {"S": id}}});
+        self.dynamodb("DeleteItem", body).await.unwrap();
+    }
+
     /// A row as it stands, in plain JSON; null: there is none.
     pub async fn row(&self, id: &str) -> Value {
         let body = json!({"TableName": self.table, "Key": {"id": {"S": id}}, "ConsistentRead": true});
@@ -97,6 +103,12 @@ impl WebApplication {
             all.push(self.states("DescribeExecution", body).await.unwrap());
         }
         all
+    }
+
+    /// Stops an execution, as a person at the console does.
+    pub async fn stop(&self, execution: &Value) {
+        let body = json!({"executionArn": execution["executionArn"]});
+        self.states("StopExecution", body).await.unwrap();
     }
 
     /// The events of an execution's last moments, newest first.

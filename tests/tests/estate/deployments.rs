@@ -90,3 +90,10 @@ pub(crate) async fn a_zone_without_capacity_is_passed_over(trip: &Trip) {
     assert_eq!(row["attestation"]["state"], "ATTESTED", "{row:#}");
     trip.destroy("enc_zone").await;
 }
+
+pub(crate) async fn a_row_that_is_deleted_gives_its_host_back(trip: &Trip) {
+    trip.deploy("enc_deleted").await;
+    trip.web.delete("enc_deleted").await;
+    trip.nothing_is_left().await;
+    assert!(trip.web.row("enc_deleted").await.is_null());
+}

@@ -59,6 +59,27 @@ pub(crate) async fn terraform_that_cannot_begin(trip: &Trip) {
     );
 }
 
+/// Nobody is left who works on the row: its time runs out, and its host goes by its own stream record.
+pub(crate) async fn an_execution_that_is_stopped(trip: &Trip) {
+    trip.estate.instances().behave(Behaviour::Silent);
+    trip.deploy_begins("enc_stopped").await;
+    trip.until_row("enc_stopped", |row| row["hostId"].is_string())
+        .await;
+    let all = trip.web.executions("deploy").await;
+    let one = all.iter().find(|one| one["name"] == "enc_stopped-1").unwrap();
+    trip.web.stop(one).await;
+    let long_ago = json!({":long_ago": {"N": "1000"}});
+    trip.update("enc_stopped", "SET statusSince = :long_ago", &[], long_ago)
+        .await;
+    let reason = trip.reason_of_failure("enc_stopped").await;
+    trip.nothing_is_left().await;
+    trip.estate.instances().behave(Behaviour::Boots);
+    assert!(reason.contains("evidence from its host"), "{reason}");
+    let all = trip.web.executions("deploy").await;
+    let one = all.iter().find(|one| one["name"] == "enc_stopped-1").unwrap();
+    assert_eq!(one["status"], "ABORTED", "{one:#}");
+}
+
 /// What a scenario leaves that broke off is no trouble of the next one's.
 pub(crate) async fn what_a_scenario_left_is_put_back(trip: &Trip) {
     let refusal = json!([{"action": "RunInstances", "code": "UnauthorizedOperation", "status": 403, "times": 1_000_000}]);

@@ -13,6 +13,7 @@ mod failures;
 mod faults;
 mod standing;
 mod trip;
+mod versions;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
@@ -39,11 +40,12 @@ fn main() -> ExitCode {
     let scenarios = scenarios! {
         standing: all_that_the_pipeline_needs_is_there;
         deployments: a_row_is_deployed_and_destroyed, a_direct_cleanup_beside_it_destroys_once, a_row_pauses_and_resumes,
-            a_zone_without_capacity_is_passed_over;
+            a_zone_without_capacity_is_passed_over, a_row_that_is_deleted_gives_its_host_back;
         failures: an_invalid_row_says_all_that_is_wrong, no_capacity_anywhere, terraform_is_refused,
             a_host_that_never_reports, evidence_of_another_root;
         faults: a_function_that_runs_out_of_time, a_runner_that_runs_out_of_time,
-            terraform_that_cannot_begin, what_a_scenario_left_is_put_back;
+            terraform_that_cannot_begin, an_execution_that_is_stopped, what_a_scenario_left_is_put_back;
+        versions: a_row_of_an_older_schema_goes_through, two_bundles_at_once;
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)

@@ -2,7 +2,7 @@
 
 use end_to_end::estate::{Behaviour, Difference, Estate, Inventory, WebApplication};
 use end_to_end::{Image, Registry};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -86,6 +86,21 @@ impl Trip {
     pub(crate) async fn deploy_begins(&self, id: &str) {
         self.web.put(&self.row(id)).await;
         self.until_status(id, "DEPLOYING").await;
+    }
+
+    /// Changes attributes of a row. `names` are those that stand as `#name` in the expression.
+    pub(crate) async fn update(&self, id: &str, expression: &str, names: &[&str], values: Value) {
+        let names: Map<_, _> = names
+            .iter()
+            .map(|name| (format!("#{name}"), json!(name)))
+            .collect();
+        let body = json!({
+            "TableName": self.estate.table("enclaves"), "Key": {"id": {"S": id}}, "UpdateExpression": expression,
+            "ExpressionAttributeNames": names, "ExpressionAttributeValues": values,
+        });
+        let account = self.estate.account();
+        let call = account.json("dynamodb", "DynamoDB_20120810.UpdateItem", &body);
+        call.await.unwrap();
     }
 
     /// Destroys a row.

@@ -233,6 +233,14 @@ impl World {
         self.set(id, &changed.to_string()).await;
     }
 
+    /// Sets back since when the row's status is.
+    pub async fn age_status(&self, id: &str, by: Duration) {
+        if let Some(since) = self.row(id).await.status_since {
+            let changed = serde_json::json!({ "statusSince": since - by.as_millis() as u64 });
+            self.set(id, &changed.to_string()).await;
+        }
+    }
+
     /// Asks for something, as the web application does: one attribute, whatever else changes meanwhile.
     pub async fn set_status(&self, id: &str, status: &str) {
         use aws_sdk_dynamodb::types::AttributeValue as Value;
