@@ -113,7 +113,7 @@ estate-apply:
 estate-cloud: programs bundle
 	@scripts/packages.sh $(TEST_PACKAGES)
 	@scripts/estate/setup.sh
-	@cargo test --release --workspace --test cloud
+	@cargo test --release --workspace --exclude attestation --test cloud
 
 ## make check    formatting, lints and licences
 .PHONY: check

@@ -99,6 +99,16 @@ impl Estate {
         self.empty.until(&left)
     }
 
+    /// The bundles that rows may run with: the one for new rows, and another.
+    pub fn bundles(&self) -> [&str; 2] {
+        self.artifacts.bundles()
+    }
+
+    /// Takes another bundle for new rows; the one before stays for those that run with it.
+    pub fn upgrade(&self) {
+        apply_runtime(&self.emulated, &self.artifacts.upgraded());
+    }
+
     /// Puts everything back that was changed of the estate, as Terraform made it at first.
     pub fn put_back(&self) {
         self.runner.does("");

@@ -1,4 +1,4 @@
-//! What `terraform/runtime` is given: the programs as they were built, packed as they are for AWS, and a bundle.
+//! What `terraform/runtime` is given: the programs as they were built, packed as they are for AWS, and bundles.
 
 use super::packages::{functions_package, host_package};
 use crate::programs::{Answer, bundles, program, programs, run, target, top};
@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 /// The files of an estate.
 #[derive(Debug)]
 pub(super) struct Artifacts {
-    /// The default of `make bundle`, and its file.
-    bundle: (String, PathBuf),
+    /// The default of `make bundle`, and one with the same kernel and agent and another command line: digest and file.
+    bundles: [(String, PathBuf); 2],
     functions: PathBuf,
     host_package: PathBuf,
     trust_root: String,
@@ -21,20 +21,40 @@ impl Artifacts {
     pub(super) fn make(folder: &Path, trust_root: &str) -> Self {
         fs::create_dir_all(folder).unwrap();
         let default = digest_of_default(&bundles());
+        let other = other_bundle(&default, &folder.join("bundles"));
         Self {
-            bundle: exported(&default, &bundles(), folder.join("bundle.tar")),
+            bundles: [
+                exported(&default, &bundles(), folder.join("bundle.tar")),
+                exported(&other, &folder.join("bundles"), folder.join("other.tar")),
+            ],
             functions: functions_package(folder),
             host_package: host_package(folder),
             trust_root: trust_root.to_owned(),
         }
     }
 
+    /// The digests of both.
+    pub(super) fn bundles(&self) -> [&str; 2] {
+        self.bundles.each_ref().map(|(digest, _)| digest.as_str())
+    }
+
     /// The variables of `terraform/runtime`, with waits that suit a test.
     pub(super) fn variables(&self) -> Value {
-        let (digest, bundle) = &self.bundle;
+        let [default, other] = &self.bundles;
+        self.variables_with([default, other])
+    }
+
+    /// The same, with the other bundle for new rows.
+    pub(super) fn upgraded(&self) -> Value {
+        let [default, other] = &self.bundles;
+        self.variables_with([other, default])
+    }
+
+    fn variables_with(&self, bundles: [&(String, PathBuf); 2]) -> Value {
+        let digest = &self.bundles[0].0;
         json!({
             "lambda_zip": self.functions, "host_package": self.host_package, "architecture": "x86_64",
-            "bundles": [{"digest": digest, "file": bundle}],
+            "bundles": bundles.map(|(digest, file)| json!({"digest": digest, "file": file})),
             "runner_image": format!("123456789012.dkr.ecr.us-west-2.amazonaws.com/treza-dev-runner@{digest}"),
             "driver": "emulator", "trust_roots": [self.trust_root], "ami_id": "ami-12c6146b",
             "evidence_wait": {"seconds": 1, "looks": 120}, "stop_wait": {"seconds": 1, "looks": 60},
@@ -93,6 +113,26 @@ impl Runner {
 fn digest_of_default(store: &Path) -> String {
     let digest = fs::read_to_string(store.join("default")).expect("`make bundle`");
     digest.trim().to_owned()
+}
+
+/// A bundle in the new store `store`, of the kernel of `digest` with the agent as it was built, and a parameter that changes
+/// nothing but what it measures to.
+fn other_bundle(digest: &str, store: &Path) -> String {
+    let folder = bundles().join(digest.trim_start_matches("sha256:"));
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let manifest: Value = serde_json::from_str(&read("manifest.json")).unwrap();
+    let mut create = program("treza-eif");
+    create
+        .args(["bundle", "create", "--default", "--cmdline"])
+        .arg(format!("{} loglevel=3", read("cmdline").trim_end()))
+        .args(["--machine", manifest["machine"].as_str().unwrap(), "--kernel"])
+        .arg(folder.join("kernel"))
+        .arg("--agent")
+        .arg(target().join("x86_64-unknown-linux-musl/agent/treza-agent"))
+        .arg("--bundles")
+        .arg(store);
+    Answer::of(&mut create).good();
+    digest_of_default(store)
 }
 
 fn exported(digest: &str, store: &Path, file: PathBuf) -> (String, PathBuf) {
