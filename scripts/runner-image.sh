@@ -23,6 +23,8 @@ gather() { # CONTEXT: what the Dockerfile copies
     TF_CLI_CONFIG_FILE=$top/target/terraform.rc TF_DATA_DIR=$work/data \
         terraform -chdir="$context/host" init -backend=false -input=false -no-color >"$work/log" 2>&1 ||
         { cat "$work/log" >&2; fail "terraform init of terraform/host failed"; }
+    # Root's they would be in the way of the same scripts without it.
+    chown -R --reference="$top/target" "$top/target/terraform.rc" "$top/target/terraform-plugins"
     # Of a mirror it makes links only.
     cp -rL "$work/data/providers" "$context/providers"
     rm -rf "$work/data"

@@ -21,7 +21,8 @@ terraform_found() {
 
 mirror() { # the first folder named tf-plugins that holds the provider
     local folder
-    find / -maxdepth 4 \( -path /proc -o -path /sys -o -path /dev \) -prune -o -type d -name tf-plugins -print 2>/dev/null |
+    # It fails where there are folders that are another user's.
+    { find / -maxdepth 4 \( -path /proc -o -path /sys -o -path /dev \) -prune -o -type d -name tf-plugins -print 2>/dev/null || true; } |
         while read -r folder; do
             if [ -d "$folder/registry.terraform.io/hashicorp/aws" ]; then
                 echo "$folder"
