@@ -17,7 +17,8 @@ pub enum Error {
     Local(#[from] crate::local::Error),
     /// The tables.
     #[error(
-        "{0}; does the pipeline run (`treza local up`), and are --environment, --region and credentials right?"
+        "{0}; does the pipeline run (`treza local up`; in AWS `treza cloud status`), and are --environment, --region, --table and \
+         credentials right?"
     )]
     Store(#[from] store::Error),
 }

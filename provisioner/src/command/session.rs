@@ -10,6 +10,8 @@ use store::{Connection, Rows, Tables};
 pub(super) struct Session {
     pub(super) rows: Rows,
     pub(super) region: String,
+    /// What a command that the user is told of has to say to reach the same pipeline, after a blank; nothing of the local one.
+    pub(super) options: String,
 }
 
 impl Session {
@@ -32,8 +34,11 @@ impl Session {
             profile: global.profile.clone(),
             region: region.clone(),
         };
+        let options = global.environment.as_ref();
+        let options = options.map(|name| format!(" --environment {name} --region {region}"));
         let table = global.table.clone().unwrap_or(table);
         Ok(Self {
+            options: options.unwrap_or_default(),
             rows: Rows::new(connection.dynamodb().await, table),
             region,
         })
@@ -41,7 +46,12 @@ impl Session {
 
     /// The row, which must be there.
     pub(super) async fn row(&self, id: &RecordId) -> Result<Item, Error> {
-        let missing = || Error::CouldNot(format!("there is no row {id}: `treza status` lists them"));
+        let options = &self.options;
+        let missing = || {
+            Error::CouldNot(format!(
+                "there is no row {id}: `treza status{options}` lists them"
+            ))
+        };
         self.rows.get(id).await?.ok_or_else(missing)
     }
 }

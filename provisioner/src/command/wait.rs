@@ -44,7 +44,10 @@ impl Wait {
         if json {
             println!("{}", json!({ "id": id.as_str(), "status": status }));
         } else {
-            println!("{id} is {status}; see `treza status {id} --watch`");
+            println!(
+                "{id} is {status}; see `treza status {id} --watch{}`",
+                session.options
+            );
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -75,8 +78,8 @@ impl Wait {
             };
             if started.elapsed() > Duration::from_secs(self.timeout) {
                 return Err(Error::CouldNot(format!(
-                    "row {id} is after {} s still {text}; see `treza status {id}` and the pipeline's log",
-                    self.timeout
+                    "row {id} is after {} s still {text}; see `treza status {id}{}` and the pipeline's log",
+                    self.timeout, session.options
                 )));
             }
             tokio::time::sleep(LOOK).await;

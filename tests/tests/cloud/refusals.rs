@@ -48,6 +48,18 @@ async fn what_cannot_be_done_is_refused_before_anything_is_made() {
         &["elsewhere/environments/dev.tfvars is missing"],
     );
 
+    let environments = checkout.at("project/terraform/environments");
+    fs::copy(
+        environments.join("dev.tfvars"),
+        environments.join("copied.tfvars"),
+    )
+    .unwrap();
+    refused(
+        &plain(&["cloud", "bootstrap", "--environment", "copied", "--yes"]),
+        2,
+        &["copied.tfvars says environment dev", "works on copied"],
+    );
+
     let mut without = checkout.treza(&["cloud", "bootstrap", "--environment", "dev", "--yes"]);
     without
         .env_remove("AWS_ACCESS_KEY_ID")
@@ -58,6 +70,12 @@ async fn what_cannot_be_done_is_refused_before_anything_is_made() {
         1,
         &["AWS does not say who you are", "--profile", "AWS_ACCESS_KEY_ID"],
     );
+    let mut misspelt = checkout.treza(&["cloud", "status", "--environment", "dev", "--profile", "wrok"]);
+    misspelt
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY");
+    let misspelt = tokio::task::block_in_place(|| Answer::of(&mut misspelt));
+    refused(&misspelt, 1, &["AWS does not say who you are (profile wrok)"]);
 
     let named = checkout.at("region.tfvars");
     fs::write(&named, "region = \"eu-west-1\"\n").unwrap();

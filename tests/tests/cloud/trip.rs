@@ -4,6 +4,7 @@ use crate::checkout::{Artifacts, Checkout, make_bundle, state_bucket};
 use crate::registry::NAME;
 use aws_lc_rs::digest::{SHA256, digest};
 use end_to_end::estate::functions_package;
+use end_to_end::programs::Answer;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -73,8 +74,31 @@ fn bootstrap(checkout: &Checkout) {
         "{made:#?}"
     );
     assert!(
-        made.stdout.contains("Next: treza cloud deploy --environment dev"),
+        made.stdout
+            .contains("Next: treza cloud deploy --environment dev --region us-west-2 --host-package"),
         "{made:#?}"
+    );
+    let nothing = checkout.cloud(&[
+        "deploy",
+        "--plan",
+        "--host-package",
+        "none",
+        "--lambda-zip",
+        "none",
+    ]);
+    assert_eq!(nothing.code, 2, "{nothing:#?}");
+    assert!(
+        nothing.stderr.contains("none is missing: `make cloud` makes it"),
+        "{nothing:#?}"
+    );
+    // A command of another kind is told with what it takes to reach this environment.
+    let words = ["status", "--environment", "dev", "web"];
+    let missing = tokio::task::block_in_place(|| Answer::of(&mut checkout.treza(&words)));
+    assert!(
+        missing
+            .stderr
+            .contains("`treza status --environment dev --region us-west-2` lists them"),
+        "{missing:#?}"
     );
     let again = checkout.cloud(&["bootstrap", "--yes"]).good();
     assert!(again.stderr.contains("No changes"), "{again:#?}");

@@ -1,10 +1,14 @@
 //! A table that was there before, and commands that were cut off: the same command goes on from there.
 
 use crate::checkout::Checkout;
+use end_to_end::programs::run;
 use serde_json::{Value, json};
+use std::fs;
+use std::time::{Duration, Instant};
 
 const DYNAMODB: &str = "DynamoDB_20120810";
 const TABLE: &str = "enclaves-of-the-application";
+const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn dynamodb(checkout: &Checkout, operation: &str, body: Value) -> Value {
     let target = format!("{DYNAMODB}.{operation}");
@@ -26,6 +30,44 @@ async fn make_table(checkout: &Checkout) {
 async fn tables(checkout: &Checkout) -> Vec<String> {
     let held = checkout.held().await;
     held.of_kind("table").into_iter().map(str::to_owned).collect()
+}
+
+/// A bootstrap that is told to end, as by Ctrl-C, in Terraform's middle: it waits for Terraform, which notes what it made.
+async fn interrupt(checkout: &Checkout) {
+    let words = [
+        "cloud",
+        "bootstrap",
+        "--environment",
+        "dev",
+        "--emulated",
+        "--yes",
+        "--rows-table",
+        TABLE,
+    ];
+    let said = checkout.at("interrupted");
+    let mut command = checkout.treza(&words);
+    let mut running = command.stderr(fs::File::create(&said).unwrap()).spawn().unwrap();
+    let begun = Instant::now();
+    while !checkout
+        .emulated()
+        .calls()
+        .iter()
+        .any(|call| call == "sns:CreateTopic")
+    {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{}",
+            fs::read_to_string(&said).unwrap()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    run("/bin/kill", ["-INT", &running.id().to_string()]);
+    let status = tokio::task::block_in_place(|| running.wait()).unwrap();
+    let said = fs::read_to_string(&said).unwrap();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("interrupted: what is made is noted"), "{said}");
+    let noted = fs::read_to_string(checkout.kept("base.tfstate")).unwrap();
+    assert!(noted.contains("treza-dev-alerts"), "{noted}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,6 +112,7 @@ async fn a_table_that_is_there_is_used_and_what_was_cut_off_goes_on() {
     assert_eq!(deploy.code, 2, "{deploy:#?}");
     assert!(deploy.stderr.contains("treza cloud bootstrap"), "{deploy:#?}");
 
+    interrupt(&checkout).await;
     let again = checkout
         .cloud(&["bootstrap", "--yes", "--rows-table", TABLE])
         .good();

@@ -18,8 +18,12 @@ impl Account {
         let sdk = connection.sdk_config().await;
         let answer = aws_sdk_sts::Client::new(&sdk).get_caller_identity().send().await;
         let nobody = |problem: String| {
+            let profile = connection.profile.as_ref();
+            let profile = profile
+                .map(|profile| format!(" (profile {profile})"))
+                .unwrap_or_default();
             Error::CouldNot(format!(
-                "AWS does not say who you are: {problem}: set --profile, or AWS_ACCESS_KEY_ID and its like"
+                "AWS does not say who you are{profile}: {problem}: set --profile, or AWS_ACCESS_KEY_ID and its like"
             ))
         };
         let identity = answer.map_err(|error| nobody(causes(&error, 300)))?;

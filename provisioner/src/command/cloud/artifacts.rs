@@ -14,10 +14,10 @@ const MAX_BUNDLE: u64 = 256 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Artifacts {
-    /// The functions' package, as scripts/cloud.sh makes it, for the environment's `architecture`
+    /// The functions' package, as `make cloud` leaves it, for the environment's `architecture`
     #[arg(long, value_name = "FILE", default_value = "target/cloud/arm64/lambda.zip")]
     lambda_zip: PathBuf,
-    /// The hosts' package, as scripts/package.sh makes it
+    /// The hosts' package, as `make package` leaves it
     #[arg(long, value_name = "FILE")]
     host_package: PathBuf,
     /// The folder of bundles; new rows take its default, all of them can be run
@@ -28,7 +28,7 @@ pub(super) struct Artifacts {
         default_value = "target/bundles"
     )]
     bundles: PathBuf,
-    /// The runner's image: an OCI layout as scripts/runner-image.sh makes it, which is pushed, or one that is there
+    /// The runner's image: an OCI layout as `make runner-image` leaves it, which is pushed, or one that is there
     /// already (REGISTRY/NAME@sha256:…)
     #[arg(long, value_name = "IMAGE", default_value = "oci:target/cloud/runner:runner")]
     runner_image: String,
@@ -68,8 +68,8 @@ impl Artifacts {
         environment: &Environment,
         destination: &Destination,
     ) -> Result<Prepared, Error> {
-        let lambda_zip = existing(&self.lambda_zip, "scripts/cloud.sh")?;
-        let host_package = existing(&self.host_package, "scripts/package.sh")?;
+        let lambda_zip = existing(&self.lambda_zip, "make cloud")?;
+        let host_package = existing(&self.host_package, "make package")?;
         let image = self.runner_image.strip_prefix("oci:");
         let image = image
             .map(|layout| Image::of_layout(layout, &destination.repository))
@@ -136,5 +136,5 @@ fn existing(file: &Path, maker: &str) -> Result<PathBuf, Error> {
     std::path::absolute(file)
         .ok()
         .filter(|file| file.is_file())
-        .ok_or_else(|| Error::Refused(format!("{} is missing: {maker} makes it", file.display())))
+        .ok_or_else(|| Error::Refused(format!("{} is missing: `{maker}` makes it", file.display())))
 }

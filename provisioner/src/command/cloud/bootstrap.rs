@@ -63,7 +63,7 @@ impl Bootstrap {
             println!("{outputs}");
         } else {
             println!(
-                "What is kept stands. Next: treza cloud deploy --environment {} --region {}",
+                "What is kept stands. Next: treza cloud deploy --environment {} --region {} --host-package FILE",
                 environment.name, environment.account.region
             );
         }

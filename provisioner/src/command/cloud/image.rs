@@ -24,7 +24,7 @@ impl Image {
         let index = Path::new(folder).join("index.json");
         let wrong = |problem: String| {
             let index = index.display();
-            Error::Refused(format!("{index}: {problem}: scripts/runner-image.sh makes it"))
+            Error::Refused(format!("{index}: {problem}: `make runner-image` makes it"))
         };
         let text = std::fs::read(&index).map_err(|error| wrong(error.to_string()))?;
         let value: Value = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;

@@ -9,9 +9,11 @@ mod deploy;
 mod destroy;
 mod hosts;
 mod image;
+mod interrupt;
 mod plan;
 mod status;
 mod terraform;
+mod variables;
 
 use super::{Error, Global};
 use account::Account;

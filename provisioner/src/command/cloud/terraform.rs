@@ -2,7 +2,9 @@
 
 use super::super::{Error, Global};
 use super::Common;
+use super::interrupt::Interrupts;
 use super::plan::{Changes, Plan};
+use super::variables;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -24,6 +26,7 @@ pub(super) struct Terraform {
     variables: Vec<OsString>,
     environment: Vec<(&'static str, String)>,
     emulated: bool,
+    interrupts: Interrupts,
 }
 
 /// Where a root module keeps its state.
@@ -46,15 +49,15 @@ impl Terraform {
                 file.display()
             )));
         }
-        let mut variables = Vec::new();
+        let mut given = Vec::new();
         for file in std::iter::once(&file).chain(&common.var_file) {
             let file = absolute(file)?;
-            check_region(&file, &global.region)?;
-            variables.push(flag("-var-file=", &file));
+            variables::check(&file, name, &global.region)?;
+            given.push(flag("-var-file=", &file));
         }
-        variables.push(format!("-var=region={}", global.region).into());
+        given.push(format!("-var=region={}", global.region).into());
         if common.emulated {
-            variables.push("-var=emulated=true".into());
+            given.push("-var=emulated=true".into());
         }
         let mut environment = vec![
             ("AWS_REGION", global.region.clone()),
@@ -63,6 +66,8 @@ impl Terraform {
             ("TF_IN_AUTOMATION", "1".to_owned()),
         ];
         environment.extend(global.profile.clone().map(|profile| ("AWS_PROFILE", profile)));
+        let interrupts = Interrupts::listen()
+            .map_err(|error| Error::CouldNot(format!("signals cannot be listened to: {error}")))?;
         // What Terraform keeps between two runs is this environment's own: it stands beside the modules.
         let data = folder.join(".treza").join(name);
         Ok(Self {
@@ -70,9 +75,10 @@ impl Terraform {
             data,
             file,
             region: global.region.clone(),
-            variables,
+            variables: given,
             environment,
             emulated: common.emulated,
+            interrupts,
         })
     }
 
@@ -194,12 +200,12 @@ impl Terraform {
     /// Runs what answers JSON.
     async fn read(&self, root: &str, arguments: &[OsString]) -> Result<Value, Error> {
         let what = words(arguments);
-        let output = self
-            .command(root, arguments)
-            .stderr(Stdio::inherit())
-            .output()
-            .await
-            .map_err(not_started)?;
+        let mut command = self.command(root, arguments);
+        let terraform = command.stdout(Stdio::piped()).spawn().map_err(not_started)?;
+        let passed_on = self.interrupts.to(&terraform);
+        let output = terraform.wait_with_output().await.map_err(not_started)?;
+        drop(passed_on);
+        self.check_interrupted()?;
         if !output.status.success() {
             return Err(Error::CouldNot(format!(
                 "terraform {what} of {root} failed: see above"
@@ -215,19 +221,30 @@ impl Terraform {
     async fn run(&self, root: &str, arguments: &[OsString]) -> Result<(), Error> {
         let what = words(arguments);
         eprintln!("==> terraform {what} ({root})");
-        let status = self
-            .command(root, arguments)
-            // A program's own output stays its result.
-            .stdout(std::io::stderr())
-            .status()
-            .await
-            .map_err(not_started)?;
+        let mut command = self.command(root, arguments);
+        // A program's own output stays its result.
+        let terraform = command.stdout(std::io::stderr()).spawn();
+        let mut terraform = terraform.map_err(not_started)?;
+        let passed_on = self.interrupts.to(&terraform);
+        let status = terraform.wait().await.map_err(not_started)?;
+        drop(passed_on);
+        self.check_interrupted()?;
         if status.success() {
             return Ok(());
         }
         Err(Error::CouldNot(format!(
             "terraform {what} of {root} failed: what it says stands above; the same command goes on from there"
         )))
+    }
+
+    /// Nothing more is begun once Terraform was asked to end, whatever came of it.
+    fn check_interrupted(&self) -> Result<(), Error> {
+        if self.interrupts.told() {
+            return Err(Error::CouldNot(
+                "interrupted: what is made is noted; the same command goes on from there".into(),
+            ));
+        }
+        Ok(())
     }
 
     fn command(&self, root: &str, arguments: &[OsString]) -> Command {
@@ -238,6 +255,8 @@ impl Terraform {
             .env("TF_DATA_DIR", self.data.join(root))
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
+            // What a terminal tells goes through `Interrupts`; and where the terminal itself goes, Terraform ends its work.
+            .process_group(0)
             .kill_on_drop(true);
         command
     }
@@ -248,25 +267,6 @@ impl Drop for Terraform {
     fn drop(&mut self) {
         let _ = remove(&self.folder.join(OVERRIDE));
     }
-}
-
-/// Refuses a file of variables that names another region than the command, which says where the state's bucket is.
-fn check_region(file: &Path, region: &str) -> Result<(), Error> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Error::Refused(format!("{}: {error}: name a file of variables", file.display())))?;
-    match region_in(&text) {
-        Some(other) if other != region => Err(Error::Refused(format!(
-            "{} says region {other}, and this command works in {region}: give --region {other}",
-            file.display()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-fn region_in(variables: &str) -> Option<&str> {
-    let values = variables.lines().filter_map(|line| line.split_once('='));
-    let mut regions = values.filter(|(name, _)| name.trim() == "region");
-    regions.next()?.1.split('"').nth(1)
 }
 
 fn arguments(words: &[&str]) -> Vec<OsString> {
@@ -306,18 +306,4 @@ fn not_started(error: std::io::Error) -> Error {
     Error::CouldNot(format!(
         "terraform cannot be started: {error}: install Terraform 1.10 or later, and put it in PATH"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_region_of_a_file_is_found() {
-        assert_eq!(
-            region_in("environment = \"dev\"\nregion      = \"eu-west-1\" # near\n"),
-            Some("eu-west-1")
-        );
-        assert_eq!(region_in("# region is given\nregions = [\"a\"]\n"), None);
-    }
 }
