@@ -78,6 +78,13 @@ pub trait Hosts: Send + Sync {
     /// As for [`Images::measure`].
     fn provide<'a>(&'a self, id: &'a RecordId, generation: u64) -> BoxFuture<'a, Result<Host, Error>>;
 
+    /// The latest turn that is known of a row of this id, whose hosts are dedicated; 0: none. A row that was deleted and is
+    /// written anew goes on counting there, as the executions of its first turns have their names for good.
+    ///
+    /// # Errors
+    /// As for [`Images::measure`].
+    fn latest_turn<'a>(&'a self, id: &'a RecordId) -> BoxFuture<'a, Result<u64, Error>>;
+
     /// Whether a host is made for its row and goes with it: then a row is DESTROYED once its host is gone, and not
     /// already when its enclave has stopped.
     fn are_dedicated(&self) -> bool;

@@ -27,6 +27,7 @@ pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execu
     let Some((id, status)) = entered(record) else {
         return Ok(None);
     };
+    let latest = latest_turn(pipeline, record, id).await?;
     // Mostly the row is still as the record shows it, which saves a read; the write tells if it is not.
     let mut shown = record.new.clone().filter(|item| Row::read(item.clone()).is_ok());
     for _ in 0..MOST_TRIES {
@@ -44,7 +45,7 @@ pub async fn handle(pipeline: &Pipeline, record: &Record) -> Result<Option<Execu
                 return Ok(None);
             }
         };
-        match decide(record, status, &row) {
+        match decide(record, status, &row, latest) {
             Decision::Nothing => return Ok(None),
             Decision::Again => return Ok(execution(&row, row.generation, status)),
             Decision::Raise(generation) => {
@@ -122,7 +123,16 @@ enum Decision {
     Exhausted,
 }
 
-fn decide(record: &Record, status: &str, row: &Row) -> Decision {
+/// The latest turn of a row of this id that was deleted before this one was written; 0 of a row that went on.
+async fn latest_turn(pipeline: &Pipeline, record: &Record, id: &str) -> Result<u64, Error> {
+    match RecordId::parse(id) {
+        Ok(id) if record.old.is_none() => pipeline.hosts.latest_turn(&id).await,
+        _ => Ok(0),
+    }
+}
+
+/// `latest` is the latest turn that is known of besides.
+fn decide(record: &Record, status: &str, row: &Row, latest: u64) -> Decision {
     let kept = row.trigger.as_ref();
     match kept.map(|kept| by_number(&record.sequence, &kept.sequence)) {
         Some(Ordering::Less) => return Decision::Nothing,
@@ -136,7 +146,10 @@ fn decide(record: &Record, status: &str, row: &Row) -> Decision {
     }
     // An expectation that a client wrote is never of the generation that begins here.
     let expected = row.expected.as_ref().map_or(0, |expected| expected.generation);
-    let highest = generation_of(record).max(row.generation).max(expected);
+    let highest = generation_of(record)
+        .max(row.generation)
+        .max(expected)
+        .max(latest);
     match highest.checked_add(1) {
         Some(next) if next <= MAX_GENERATION => Decision::Raise(next),
         _ => Decision::Exhausted,
@@ -257,17 +270,17 @@ mod tests {
         let status = "PENDING_DEPLOY";
         let new = record("10", None, Some(r#"{"id": "a", "status": "PENDING_DEPLOY"}"#));
         let fresh = row(r#"{"id": "a", "status": "PENDING_DEPLOY"}"#);
-        assert_eq!(decide(&new, status, &fresh), Decision::Raise(1));
+        assert_eq!(decide(&new, status, &fresh, 0), Decision::Raise(1));
         let taken = row(
             r#"{"id": "a", "status": "DEPLOYING", "generation": 1, "trigger": {"sequence": "10", "generation": 1}}"#,
         );
-        assert_eq!(decide(&new, status, &taken), Decision::Again);
+        assert_eq!(decide(&new, status, &taken, 0), Decision::Again);
         let later = row(
             r#"{"id": "a", "status": "PENDING_DEPLOY", "generation": 2, "trigger": {"sequence": "11", "generation": 2}}"#,
         );
-        assert_eq!(decide(&new, status, &later), Decision::Nothing);
+        assert_eq!(decide(&new, status, &later, 0), Decision::Nothing);
         let moved = row(r#"{"id": "a", "status": "PENDING_DESTROY"}"#);
-        assert_eq!(decide(&new, status, &moved), Decision::Nothing);
+        assert_eq!(decide(&new, status, &moved, 0), Decision::Nothing);
     }
 
     #[test]
@@ -278,12 +291,12 @@ mod tests {
             Some(r#"{"id": "a", "status": "PENDING_DEPLOY"}"#),
         );
         let now = row(r#"{"id": "a", "status": "PENDING_DEPLOY"}"#);
-        assert_eq!(decide(&replaced, "PENDING_DEPLOY", &now), Decision::Raise(8));
+        assert_eq!(decide(&replaced, "PENDING_DEPLOY", &now, 0), Decision::Raise(8));
         let last = row(&format!(
             r#"{{"id": "a", "status": "PENDING_DEPLOY", "generation": {}}}"#,
             MAX_GENERATION
         ));
-        assert_eq!(decide(&replaced, "PENDING_DEPLOY", &last), Decision::Exhausted);
+        assert_eq!(decide(&replaced, "PENDING_DEPLOY", &last, 0), Decision::Exhausted);
     }
 
     #[test]

@@ -53,7 +53,7 @@ module "trail" {
 resource "aws_ssm_parameter" "base" {
   #checkov:skip=CKV2_AWS_34:Names and ARNs; no secret.
   name        = "/treza/${var.environment}/base"
-  description = "What terraform/base made, as JSON: read by terraform/runtime and by treza."
+  description = "What terraform/base made, as JSON: read by terraform/runtime."
   type        = "String"
   value       = jsonencode(local.outputs)
 }

@@ -108,7 +108,7 @@ locals {
       description = "A record of the rows' stream: raises the row's generation and starts its machine."
       timeout     = 60
       memory      = 256
-      statements = [local.get_row, local.update_row, local.notify, local.read_stream["rows"], local.list_streams, local.send_failed["rows"], {
+      statements = [local.get_row, local.update_row, local.read_turns, local.notify, local.read_stream["rows"], local.list_streams, local.send_failed["rows"], {
         # StartExecution of the turn's machine.
         Sid      = "StartTurn"
         Effect   = "Allow"

@@ -6,6 +6,7 @@ use contract::report::Phase;
 use provisioner::pipeline::Step;
 use provisioner::verify::Verdict;
 use provisioner::{fail, finish, measure, place, trigger, workflow};
+use std::sync::atomic::Ordering;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repeated_and_reordered_records_do_nothing_twice() {
@@ -186,4 +187,20 @@ async fn writers_at_once_lose_nothing() {
         assert_eq!((row.status, row.generation), (Status::Deploying, 1));
         assert_eq!(row.revision, Some(3), "taken up, validated, placed: each once");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_an_id_that_had_turns_goes_on_counting() {
+    let world = World::new().await;
+    world.hosts.latest_turn.store(7, Ordering::Relaxed);
+    world.put(web_row("a")).await;
+    let [execution] = world.triggered().await.try_into().unwrap();
+    assert_eq!(
+        execution.name(),
+        "a-8",
+        "executions of a-1 to a-7 have their names for good"
+    );
+    world.set_status("a", "PENDING_DESTROY").await;
+    let [execution] = world.triggered().await.try_into().unwrap();
+    assert_eq!(execution.name(), "a-9");
 }

@@ -96,4 +96,8 @@ pub(crate) async fn a_row_that_is_deleted_gives_its_host_back(trip: &Trip) {
     trip.web.delete("enc_deleted").await;
     trip.nothing_is_left().await;
     assert!(trip.web.row("enc_deleted").await.is_null());
+    // Another of its id is another row, and its turns are later ones.
+    let anew = trip.deploy("enc_deleted").await;
+    assert_eq!(anew["generation"], json!(2), "{anew:#}");
+    trip.destroy("enc_deleted").await;
 }
