@@ -57,7 +57,8 @@ impl Checkout {
 
     /// What Terraform keeps between two commands.
     pub(crate) fn kept(&self, name: &str) -> PathBuf {
-        self.at("project/terraform/.treza/dev").join(name)
+        self.at("project/terraform/.treza/dev/123456789012-us-west-2")
+            .join(name)
     }
 
     /// `treza` with the account's credentials, in the project's folder, where nobody can be asked.

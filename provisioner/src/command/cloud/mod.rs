@@ -87,7 +87,7 @@ impl Environment {
         let name = global.environment.clone().ok_or_else(|| {
             Error::Refused("name the environment: --environment dev, staging or prod".into())
         })?;
-        let terraform = Terraform::find(common, global, &name)?;
+        let mut terraform = Terraform::find(common, global, &name)?;
         let connection = Connection {
             endpoint: None,
             s3_endpoint: None,
@@ -95,6 +95,7 @@ impl Environment {
             region: global.region.clone(),
         };
         let account = Account::find(&connection).await?;
+        terraform.keep_for(&account);
         // Names of buckets are everyone's, so they hold account and region.
         let bucket = format!("treza-{name}-state-{}-{}", account.id, account.region);
         Ok(Self {

@@ -2,6 +2,7 @@
 
 use super::super::{Error, Global};
 use super::Common;
+use super::account::Account;
 use super::interrupt::Interrupts;
 use super::plan::{Changes, Plan};
 use super::variables;
@@ -68,7 +69,7 @@ impl Terraform {
         environment.extend(global.profile.clone().map(|profile| ("AWS_PROFILE", profile)));
         let interrupts = Interrupts::listen()
             .map_err(|error| Error::CouldNot(format!("signals cannot be listened to: {error}")))?;
-        // What Terraform keeps between two runs is this environment's own: it stands beside the modules.
+        // It stands beside the modules.
         let data = folder.join(".treza").join(name);
         Ok(Self {
             folder,
@@ -80,6 +81,12 @@ impl Terraform {
             emulated: common.emulated,
             interrupts,
         })
+    }
+
+    /// What is kept between two runs is this environment's in this account and region: what was begun in one is no
+    /// beginning in another, where Terraform would find nothing of it and forget it.
+    pub(super) fn keep_for(&mut self, account: &Account) {
+        self.data.push(format!("{}-{}", account.id, account.region));
     }
 
     /// The file `name` in what is kept for this environment.
