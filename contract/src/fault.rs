@@ -55,12 +55,17 @@ fn shown(text: &str, limit: usize, stays: impl Fn(char) -> bool) -> String {
     shown
 }
 
-/// An error with its causes, which often alone name the reason: at most `limit` characters, [`printable`]. Only what
-/// each says of itself; a `Debug` form may hold whole answers of a stranger's.
+/// An error with its causes, which often alone name the reason: at most `limit` characters, [`printable`], in one line.
+/// Only what each says of itself; a `Debug` form may hold whole answers of a stranger's.
 pub fn causes(error: &dyn std::error::Error, limit: usize) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-    printable(&text, limit)
+    let lines: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    printable(&lines.join(" "), limit)
 }
 
 #[cfg(test)]
@@ -94,6 +99,10 @@ mod tests {
         assert_eq!(
             causes(&outer("nobody listens"), 100),
             "dispatch failure: nobody listens"
+        );
+        assert_eq!(
+            causes(&outer("\nno one\r\nlistens"), 100),
+            "dispatch failure: no one listens"
         );
         let long = causes(&outer(&"\u{1b}[31m".repeat(1000)), 500);
         assert!(long.chars().count() == 501 && !long.contains('\u{1b}'), "{long}");

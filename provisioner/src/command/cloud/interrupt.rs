@@ -36,7 +36,8 @@ impl Interrupts {
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => heard.pass_on(),
-                    _ = terminate.recv() => heard.pass_on(),
+                    // What ends programs sends it after SIGINT, and Terraform that is asked twice ends without its notes.
+                    _ = terminate.recv() => if !heard.told() { heard.pass_on() },
                 }
             }
         });
