@@ -80,8 +80,7 @@ fn entered(record: &Record) -> Option<(&str, &str)> {
 }
 
 /// The execution that gives the host of a row back which has failed or was deleted, whatever it was in the middle of: no
-/// other turn does, so that none need be at work for it. (A row that is being destroyed has an execution of this name
-/// already, whose own work it is.)
+/// other turn does, so that none need be at work for it.
 fn released(record: &Record) -> Option<Execution> {
     let old = record.old.as_ref()?;
     let has_failed = |item| text(item, attribute::STATUS) == Some(Status::Failed.as_str());
@@ -245,13 +244,14 @@ mod tests {
             "DEPLOYED",
             "PAUSING",
             "RESUMING",
+            "DESTROYING",
             "LAUNCH",
         ] {
             for after in [Some(failed.as_str()), None] {
                 let release = released(&record("1", Some(&row(before)), after)).unwrap();
                 assert_eq!(
                     (release.name().as_str(), release.work),
-                    ("a-3", Work::Release),
+                    ("a_3", Work::Release),
                     "{before}"
                 );
             }

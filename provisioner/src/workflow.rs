@@ -75,9 +75,11 @@ impl Execution {
         (taken_up && row.status_since.is_some()).then_some(execution)
     }
 
-    /// Its name. The same turn has the same name: started twice, it runs once.
+    /// Its name. The same turn has the same name: started twice, it runs once. A release is no turn of its own; it has
+    /// another name than the turn that failed, which may be one of the same machine.
     pub fn name(&self) -> String {
-        format!("{}-{}", self.id, self.generation)
+        let between = if self.work == Work::Release { '_' } else { '-' };
+        format!("{}{between}{}", self.id, self.generation)
     }
 }
 

@@ -31,7 +31,7 @@ enum Event {
     Replay { back: usize },
     /// An execution takes its next step; killed after it, it takes it again.
     Step { which: usize, killed: bool },
-    /// A person stops an execution of which a host may come: it does nothing more.
+    /// A person stops an execution that makes a host or gives one back: it does nothing more.
     Stop(usize),
     /// A row's host does what the row says; its report comes at once, or is on its way for a while.
     Host { row: usize, at_once: bool },
@@ -200,11 +200,7 @@ impl Model {
             let fresh = (execution.clone(), Progress::default());
             let name = (Machine::of(execution.work), execution.name());
             let (there, _) = self.executions.entry(name).or_insert(fresh);
-            assert_eq!(
-                (&there.id, there.generation),
-                (&execution.id, execution.generation),
-                "one name, one turn"
-            );
+            assert_eq!(*there, execution, "one name, one turn");
         }
     }
 
@@ -222,7 +218,8 @@ impl Model {
         let Some((execution, progress)) = self.open(which) else {
             return;
         };
-        if execution.work == Work::Deploy {
+        // Of a pause no host is left that was not there before, and nobody is there to give back what a release left.
+        if matches!(execution.work, Work::Deploy | Work::Destroy) {
             progress.ended = true;
             let turn = (execution.id.to_string(), execution.generation);
             self.stopped.insert(turn);

@@ -80,6 +80,24 @@ pub(crate) async fn an_execution_that_is_stopped(trip: &Trip) {
     assert_eq!(one["status"], "ABORTED", "{one:#}");
 }
 
+/// The same on the way back.
+pub(crate) async fn a_cleanup_that_is_stopped(trip: &Trip) {
+    trip.deploy("enc_cleanup").await;
+    trip.web.ask("enc_cleanup", "PENDING_DESTROY").await;
+    let row = trip
+        .until_row("enc_cleanup", |row| row["status"] == "DESTROYING")
+        .await;
+    let all = trip.web.executions("cleanup").await;
+    let one = all.iter().find(|one| one["name"] == "enc_cleanup-2").unwrap();
+    trip.web.stop(one).await;
+    assert_eq!(row["generation"], 2, "{row:#}");
+    let long_ago = json!({":long_ago": {"N": "1000"}});
+    trip.update("enc_cleanup", "SET statusSince = :long_ago", &[], long_ago)
+        .await;
+    trip.reason_of_failure("enc_cleanup").await;
+    trip.nothing_is_left().await;
+}
+
 /// What a scenario leaves that broke off is no trouble of the next one's.
 pub(crate) async fn what_a_scenario_left_is_put_back(trip: &Trip) {
     let refusal = json!([{"action": "RunInstances", "code": "UnauthorizedOperation", "status": 403, "times": 1_000_000}]);

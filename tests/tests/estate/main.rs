@@ -44,7 +44,8 @@ fn main() -> ExitCode {
         failures: an_invalid_row_says_all_that_is_wrong, no_capacity_anywhere, terraform_is_refused,
             a_host_that_never_reports, evidence_of_another_root;
         faults: a_function_that_runs_out_of_time, a_runner_that_runs_out_of_time,
-            terraform_that_cannot_begin, an_execution_that_is_stopped, what_a_scenario_left_is_put_back;
+            terraform_that_cannot_begin, an_execution_that_is_stopped, a_cleanup_that_is_stopped,
+            what_a_scenario_left_is_put_back;
         versions: a_row_of_an_older_schema_goes_through, two_bundles_at_once;
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
