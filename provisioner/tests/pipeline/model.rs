@@ -53,7 +53,7 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (1..4_usize, any::<bool>()).prop_map(|(records, killed)| Event::Deliver { records, killed }),
         1 => (1..6_usize).prop_map(|back| Event::Replay { back }),
         6 => (any::<usize>(), prop::bool::weighted(0.2)).prop_map(|(which, killed)| Event::Step { which, killed }),
-        1 => any::<usize>().prop_map(Event::Stop),
+        3 => any::<usize>().prop_map(Event::Stop),
         4 => (0..ROWS.len(), prop::bool::weighted(0.8)).prop_map(|(row, at_once)| Event::Host { row, at_once }),
         2 => any::<usize>().prop_map(Event::Late),
         2 => any::<bool>().prop_map(|again| Event::Monitor { again }),
@@ -392,7 +392,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
     fn nothing_is_lost_and_nothing_is_done_twice(
         events in prop::collection::vec(event(), 0..60),
