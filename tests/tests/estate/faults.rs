@@ -108,7 +108,12 @@ pub(crate) async fn what_a_scenario_left_is_put_back(trip: &Trip) {
     let limit = trip.estate.limit_function("outcome", 1).await;
 
     trip.reset().await;
-    assert_eq!(trip.web.row("enc_left").await["status"], "DESTROYED");
+    // Ended by that, or by its runner before.
+    let ended = trip.web.row("enc_left").await["status"].clone();
+    assert!(
+        ["DESTROYED", "FAILED"].iter().any(|status| ended == *status),
+        "{ended}"
+    );
     assert_eq!(trip.estate.limit_function("outcome", limit).await, limit);
     let row = trip.deploy("enc_next").await;
     assert_eq!(row["attestation"]["state"], "ATTESTED", "{row:#}");
