@@ -8,6 +8,7 @@ mod metadata;
 mod pcr;
 mod reader;
 mod signature;
+mod sums;
 mod writer;
 
 use measure::Measurer;
