@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
-use super::{Error, Inode, Kind, Limits, Problem, Tree, path, pax::Extension};
+use super::{Error, Inode, Kind, Limits, Problem, Tree, ahead::reading_ahead, path, pax::Extension};
 use crate::digest::{Digest, HashingReader};
 
 const WHITEOUT: &[u8] = b".wh.";
@@ -41,7 +41,7 @@ pub struct PackedLayer<R> {
 }
 
 /// Applies layers to a new tree, lowest first, and checks every digest.
-pub fn apply<R: Read>(
+pub fn apply<R: Read + Send>(
     layers: impl IntoIterator<Item = io::Result<PackedLayer<R>>>,
     mut tree: Tree,
     limits: &Limits,
@@ -70,14 +70,17 @@ struct Layer<'a> {
 }
 
 impl Layer<'_> {
-    fn apply(&mut self, layer: PackedLayer<impl Read>) -> Result<(), Error> {
+    fn apply(&mut self, layer: PackedLayer<impl Read + Send>) -> Result<(), Error> {
         let PackedLayer {
             bytes,
             digest,
             diff_id,
         } = layer;
         let mut packed = BufReader::with_capacity(1 << 17, HashingReader::new(bytes));
-        let unpacked = self.unpack(&mut packed, diff_id);
+        let unpacked = match decompress(&mut packed) {
+            Ok(plain) => reading_ahead(plain, |plain| self.unpack(plain, diff_id)),
+            Err(error) => Err(Error::Io(error)),
+        };
         // One that is no archive may have been damaged on its way: then fetching it again will help.
         if !matches!(unpacked, Ok(()) | Err(Error::Malformed(_))) {
             return unpacked;
@@ -89,10 +92,10 @@ impl Layer<'_> {
         }
     }
 
-    fn unpack(&mut self, packed: impl BufRead, diff_id: Digest) -> Result<(), Error> {
+    fn unpack(&mut self, plain: impl Read, diff_id: Digest) -> Result<(), Error> {
         let left = self.limits.total_bytes - self.used.bytes;
         // One byte more than allowed: when it comes, there are too many.
-        let mut plain = HashingReader::new(decompress(packed)?.take(left + 1));
+        let mut plain = HashingReader::new(plain.take(left + 1));
         let mut counted = Counted {
             inner: &mut plain,
             count: 0,
@@ -267,17 +270,14 @@ impl Layer<'_> {
 }
 
 /// The plain archive in a layer; what it is compressed with is told by its first bytes.
-fn decompress<'a>(mut packed: impl BufRead + 'a) -> io::Result<Box<dyn Read + 'a>> {
+fn decompress<'a>(mut packed: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
     let start = packed.fill_buf()?;
     if start.starts_with(&[0x1f, 0x8b]) {
-        Ok(Box::new(BufReader::with_capacity(
-            1 << 17,
-            MultiGzDecoder::new(packed),
-        )))
+        Ok(Box::new(MultiGzDecoder::new(packed)))
     } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         let mut decoder = zstd::Decoder::with_buffer(packed)?;
         decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;
-        Ok(Box::new(BufReader::with_capacity(1 << 17, decoder)))
+        Ok(Box::new(decoder))
     } else {
         Ok(Box::new(packed))
     }

@@ -2,6 +2,7 @@
 //!
 //! What the layers say is hostile. Nothing of it touches the builder's own file system: a path is only ever a key of the
 //! tree, and symbolic links are followed within it.
+mod ahead;
 mod layer;
 pub(crate) mod path;
 mod pax;
