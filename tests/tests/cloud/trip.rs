@@ -91,6 +91,11 @@ fn bootstrap(checkout: &Checkout) {
         nothing.stderr.contains("none is missing: `make cloud` makes it"),
         "{nothing:#?}"
     );
+    let usual = checkout.cloud(&["deploy", "--plan", "--host-package", "none"]);
+    assert!(
+        usual.stderr.contains("target/cloud/x86_64/lambda.zip is missing"),
+        "{usual:#?}"
+    );
     // A command of another kind is told with what it takes to reach this environment.
     let words = ["status", "--environment", "dev", "web"];
     let missing = tokio::task::block_in_place(|| Answer::of(&mut checkout.treza(&words)));

@@ -14,9 +14,10 @@ const MAX_BUNDLE: u64 = 256 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Artifacts {
-    /// The functions' package, as `make cloud` leaves it, for the environment's `architecture`
-    #[arg(long, value_name = "FILE", default_value = "target/cloud/arm64/lambda.zip")]
-    lambda_zip: PathBuf,
+    /// The functions' package, as `make cloud` leaves it [default: target/cloud/ARCHITECTURE/lambda.zip, for the
+    /// environment's `architecture`]
+    #[arg(long, value_name = "FILE")]
+    lambda_zip: Option<PathBuf>,
     /// The hosts' package, as `make package` leaves it
     #[arg(long, value_name = "FILE")]
     host_package: PathBuf,
@@ -68,7 +69,9 @@ impl Artifacts {
         environment: &Environment,
         destination: &Destination,
     ) -> Result<Prepared, Error> {
-        let lambda_zip = existing(&self.lambda_zip, "make cloud")?;
+        let architecture = &environment.terraform.architecture;
+        let made = || ["target/cloud", architecture, "lambda.zip"].iter().collect();
+        let lambda_zip = existing(&self.lambda_zip.clone().unwrap_or_else(made), "make cloud")?;
         let host_package = existing(&self.host_package, "make package")?;
         let image = self.runner_image.strip_prefix("oci:");
         let image = image

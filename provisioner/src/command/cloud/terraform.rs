@@ -23,6 +23,8 @@ pub(super) struct Terraform {
     data: PathBuf,
     /// The environment's own file of variables.
     pub(super) file: PathBuf,
+    /// Of the functions: what the files of variables say, or runtime's default.
+    pub(super) architecture: String,
     region: String,
     variables: Vec<OsString>,
     environment: Vec<(&'static str, String)>,
@@ -50,10 +52,11 @@ impl Terraform {
                 file.display()
             )));
         }
-        let mut given = Vec::new();
+        let (mut given, mut architecture) = (Vec::new(), "arm64".to_owned());
         for file in std::iter::once(&file).chain(&common.var_file) {
             let file = absolute(file)?;
             variables::check(&file, name, &global.region)?;
+            architecture = variables::architecture(&file)?.unwrap_or(architecture);
             given.push(flag("-var-file=", &file));
         }
         given.push(format!("-var=region={}", global.region).into());
@@ -75,6 +78,7 @@ impl Terraform {
             folder,
             data,
             file,
+            architecture,
             region: global.region.clone(),
             variables: given,
             environment,

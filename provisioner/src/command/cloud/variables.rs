@@ -7,8 +7,7 @@ use std::path::Path;
 /// Refuses a file that names another environment or region than the command does.
 pub(super) fn check(file: &Path, environment: &str, region: &str) -> Result<(), Error> {
     let path = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Error::Refused(format!("{path}: {error}: name a file of variables")))?;
+    let text = read(file)?;
     let other = |name, here: &str| value_of(name, &text).filter(|there| *there != here);
     if let Some(other) = other("environment", environment) {
         return Err(Error::Refused(format!(
@@ -22,6 +21,16 @@ pub(super) fn check(file: &Path, environment: &str, region: &str) -> Result<(), 
         ))),
         None => Ok(()),
     }
+}
+
+/// The functions' architecture, where the file says it.
+pub(super) fn architecture(file: &Path) -> Result<Option<String>, Error> {
+    Ok(value_of("architecture", &read(file)?).map(str::to_owned))
+}
+
+fn read(file: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Error::Refused(format!("{}: {error}: name a file of variables", file.display())))
 }
 
 /// The text that a file gives the variable `name`.
@@ -41,6 +50,14 @@ mod tests {
         assert_eq!(value_of("region", text), Some("eu-west-1"));
         assert_eq!(value_of("environment", text), Some("dev"));
         assert_eq!(value_of("region", "# region is given\nregions = [\"a\"]\n"), None);
+    }
+
+    #[test]
+    fn the_architecture_is_what_the_file_says() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(architecture(file.path()).unwrap(), None);
+        std::fs::write(file.path(), "architecture = \"x86_64\"\n").unwrap();
+        assert_eq!(architecture(file.path()).unwrap().unwrap(), "x86_64");
     }
 
     #[test]
