@@ -91,7 +91,14 @@ fn bootstrap(checkout: &Checkout) {
         nothing.stderr.contains("none is missing: `make cloud` makes it"),
         "{nothing:#?}"
     );
-    let usual = checkout.cloud(&["deploy", "--plan", "--host-package", "none"]);
+    let usual = checkout.cloud(&[
+        "deploy",
+        "--plan",
+        "--var-file",
+        "../more.tfvars",
+        "--host-package",
+        "none",
+    ]);
     assert!(
         usual.stderr.contains("target/cloud/x86_64/lambda.zip is missing"),
         "{usual:#?}"
