@@ -4,7 +4,9 @@ mod common;
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use common::{block_on, options, small_image};
@@ -123,6 +125,56 @@ fn a_bundle_is_carried_to_another_store() {
 }
 
 #[test]
+fn a_damaged_bundle_is_replaced_by_a_sound_one() {
+    let (folder, store, kernel, agent) = store();
+    let create = || {
+        store
+            .create(&kernel, "quiet", &agent, &[], Machine::Cmdline)
+            .unwrap()
+    };
+    let digest = create().digest();
+    let file = folder.path().join("a.tar");
+    store.export(&digest, &file).unwrap();
+    let kept = store.folder().join(digest.hex());
+    let whole = || {
+        store.open(&digest).unwrap();
+        assert_eq!(
+            fs::read_dir(store.folder()).unwrap().count(),
+            1,
+            "nothing else is left"
+        );
+    };
+    fs::remove_file(kept.join("kernel")).unwrap();
+    store.import(&file).unwrap();
+    whole();
+    fs::write(kept.join("boot.cpio"), b"another").unwrap();
+    create();
+    whole();
+    fs::write(kept.join("manifest.json"), b"{}").unwrap();
+    store.import(&file).unwrap();
+    whole();
+    fs::remove_dir_all(&kept).unwrap();
+    fs::write(&kept, b"a file in its place").unwrap();
+    store.import(&file).unwrap();
+    whole();
+    fs::write(kept.join("note"), b"mine").unwrap();
+    store.import(&file).unwrap();
+    assert!(kept.join("note").exists(), "a sound bundle is left as it is");
+}
+
+#[test]
+fn an_exported_bundle_has_the_modes_of_any_new_file() {
+    let (folder, store, kernel, agent) = store();
+    let made = store
+        .create(&kernel, "quiet", &agent, &[], Machine::Cmdline)
+        .unwrap();
+    let file = folder.path().join("a.tar");
+    store.export(&made.digest(), &file).unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&file), mode(&agent));
+}
+
+#[test]
 fn what_is_no_exported_bundle_is_refused() {
     let (folder, store, kernel, agent) = store();
     let made = store
@@ -134,9 +186,10 @@ fn what_is_no_exported_bundle_is_refused() {
     let other = Store::new(folder.path().join("others"));
     let refused = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
-        let error = other.import(&path).unwrap_err().to_string();
+        let error = eif_build::Error::from(other.import(&path).unwrap_err());
         assert_eq!(other.list().unwrap(), [], "nothing is kept");
-        error
+        assert!(error.is_refusal(), "{error}");
+        error.to_string()
     };
     // Headers of 512 bytes; the kernel's content begins behind its own.
     let kernel_at = whole.windows(7).position(|it| it == b"kernel\0").unwrap();
@@ -163,6 +216,22 @@ fn what_is_no_exported_bundle_is_refused() {
     claims[..512].copy_from_slice(header.as_bytes());
     assert!(refused(&claims).contains("at most 4096"));
     assert!(refused(b"").contains("manifest.json is missing"));
+    // 148: a header's checksum, in octal digits.
+    for (at, byte) in [(148, b'9'), (kernel_at + 148, b'x'), (kernel_at + 124, b'x')] {
+        let mut header = whole.clone();
+        header[at] = byte;
+        refused(&header);
+    }
+    // Behind the archive's end, where a reader of archives does not look: one byte, another archive, too much of nothing.
+    for behind in [&b"x"[..], &whole, &vec![0; 1 << 20]] {
+        assert!(refused(&[&whole, behind].concat()).contains("something follows"));
+    }
+    fs::write(&path, [&whole[..], &[0; 8192]].concat()).unwrap();
+    assert_eq!(
+        other.import(&path).unwrap().digest(),
+        made.digest(),
+        "padded as tar pads"
+    );
 }
 
 #[test]
@@ -181,6 +250,11 @@ fn prune_keeps_the_default_and_what_is_named() {
     );
     assert_eq!(store.list().unwrap().len(), 3);
     store.set_default(&one).unwrap();
+    assert!(
+        matches!(store.prune(&[Digest::of(b"")]), Err(Error::Unknown { .. })),
+        "without one that is to be kept nothing is removed"
+    );
+    assert_eq!(store.list().unwrap().len(), 3);
     let half_made = folder.path().join("bundles/.new-killed");
     fs::create_dir(&half_made).unwrap();
     fs::write(half_made.join("kernel"), b"k").unwrap();
@@ -196,6 +270,33 @@ fn prune_keeps_the_default_and_what_is_named() {
         2,
         "the bundle and the default"
     );
+}
+
+#[test]
+fn prune_leaves_alone_what_is_being_written() {
+    let (folder, store, kernel, agent) = store();
+    let default = store
+        .create(&kernel, "default", &agent, &[], Machine::Cmdline)
+        .unwrap();
+    let made = store
+        .create(&kernel, "quiet", &agent, &[], Machine::Cmdline)
+        .unwrap();
+    store.set_default(&default.digest()).unwrap();
+    let file = folder.path().join("a.tar");
+    store.export(&made.digest(), &file).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                store.prune(&[]).unwrap();
+            }
+        });
+        let imported: Result<Vec<_>, _> = (0..300).map(|_| store.import(&file)).collect();
+        done.store(true, Ordering::Relaxed);
+        imported.unwrap();
+    });
+    store.prune(&[]).unwrap();
+    assert_eq!(fs::read_dir(store.folder()).unwrap().count(), 2);
 }
 
 /// As if it had been made for another version of the builder.

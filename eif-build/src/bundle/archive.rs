@@ -1,13 +1,17 @@
 //! A bundle in one file, to be carried to another store: a tar archive of its parts, in their order.
 use std::{
-    fs::File,
+    fs::{File, Permissions},
     io::{self, BufReader, Read, Write},
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
 use tar::{Archive, Builder, EntryType, Header};
 
 use super::{Bundle, Error};
+
+/// What tar pads an archive to, in bytes.
+const RECORD: u64 = 10_240;
 
 /// Writes a bundle to `output`, which appears whole or not at all.
 pub(super) fn write(bundle: &Bundle, output: &Path) -> io::Result<()> {
@@ -17,6 +21,7 @@ pub(super) fn write(bundle: &Bundle, output: &Path) -> io::Result<()> {
         .unwrap_or(Path::new("."));
     let temporary = tempfile::Builder::new()
         .prefix(".treza-eif-")
+        .permissions(Permissions::from_mode(0o666)) // The umask takes from it, as from any new file.
         .tempfile_in(folder)?;
     let mut archive = Builder::new(temporary.as_file());
     for (name, bytes) in bundle.parts() {
@@ -44,28 +49,37 @@ pub(super) fn read(path: &Path) -> Result<Bundle, Error> {
         path: path.into(),
         problem,
     };
+    // What the system did not say is wrong with the archive itself.
+    let broken = |error: io::Error| match error.raw_os_error() {
+        Some(_) => failed(error),
+        None => refuse(error.to_string()),
+    };
     let mut archive = Archive::new(BufReader::new(File::open(path).map_err(failed)?));
     // Raw: an extension would be read into memory, however large.
-    let mut entries = archive.entries().map_err(failed)?.raw(true);
+    let mut entries = archive.entries().map_err(broken)?.raw(true);
     let bundle = Bundle::from_parts(|name, limit| {
         let missing = || refuse(format!("{name} is missing or not in its place"));
-        let mut entry = entries.next().ok_or_else(missing)?.map_err(failed)?;
+        let mut entry = entries.next().ok_or_else(missing)?.map_err(broken)?;
         let header = entry.header();
         if header.entry_type() != EntryType::Regular || *header.path_bytes() != *name.as_bytes() {
             return Err(missing());
         }
-        let size = header.entry_size().map_err(failed)?;
+        let size = header.entry_size().map_err(broken)?;
         if size > limit {
             return Err(refuse(format!(
                 "{name} has {size} bytes; at most {limit} are possible"
             )));
         }
         let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(failed)?;
+        entry.read_to_end(&mut bytes).map_err(broken)?;
         Ok((bytes, path.join(name)))
     })?;
-    match entries.next() {
-        None => Ok(bundle),
-        Some(_) => Err(refuse("something follows the bundle's parts".into())),
+    let more = entries.next().is_some();
+    let mut rest = Vec::new();
+    let mut behind = archive.into_inner().take(RECORD + 1);
+    behind.read_to_end(&mut rest).map_err(failed)?;
+    if more || rest.len() as u64 > RECORD || rest.iter().any(|byte| *byte != 0) {
+        return Err(refuse("something follows the bundle's parts".into()));
     }
+    Ok(bundle)
 }

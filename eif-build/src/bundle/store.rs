@@ -1,6 +1,7 @@
 //! A folder of bundles: `<hex>/{manifest.json,kernel,cmdline,boot.cpio}`, and a file `default`.
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -31,7 +32,7 @@ impl Store {
     }
 
     /// Makes a bundle from files and keeps it: kernel (a bzImage), command line, the agent's static program, modules in
-    /// load order. What is there already is left as it is.
+    /// load order. If it is there already and sound, it is left as it is.
     pub fn create(
         &self,
         kernel: &Path,
@@ -52,11 +53,14 @@ impl Store {
         Ok(bundle)
     }
 
-    /// Keeps a bundle; it appears whole or not at all.
+    /// Keeps a bundle; it appears whole or not at all. If it is there already and sound, it is left as it is; if it is
+    /// damaged, it is replaced.
     pub fn put(&self, bundle: &Bundle) -> Result<(), Error> {
-        let folder = self.path(&bundle.digest());
+        let digest = bundle.digest();
+        let folder = self.path(&digest);
         let attempt = || -> io::Result<()> {
             fs::create_dir_all(&self.folder)?;
+            let _writing = self.writing()?;
             let temporary = tempfile::Builder::new()
                 .prefix(UNFINISHED)
                 .permissions(fs::Permissions::from_mode(0o755))
@@ -64,10 +68,17 @@ impl Store {
             for (name, bytes) in bundle.parts() {
                 fs::write(temporary.path().join(name), bytes)?;
             }
-            match fs::rename(temporary.path(), &folder) {
-                Err(_) if folder.join("manifest.json").exists() => Ok(()),
-                result => result,
-            }
+            let place = || match fs::rename(temporary.path(), &folder) {
+                Err(error) if self.open(&digest).is_err() => Err(error),
+                _ => Ok(()),
+            };
+            place().or_else(|error| {
+                if folder.symlink_metadata().is_err() {
+                    return Err(error);
+                }
+                self.set_aside(&folder)?;
+                place()
+            })
         };
         attempt().map_err(|source| Error::File {
             path: folder.clone(),
@@ -171,39 +182,74 @@ impl Store {
         Ok(bundle)
     }
 
-    /// Removes every bundle but the default and those to `keep`, and what a killed program left half written. Rows and EIFs
-    /// that name a removed bundle cannot be measured again until it is imported or made anew. Errors: without a default
-    /// nothing is removed.
+    /// Removes every bundle but the default and those to `keep`, and, unless another program is writing into the store,
+    /// what a killed program left half written. Rows and EIFs that name a removed bundle cannot be measured again until it
+    /// is imported or made anew. Errors: without a default, or without one of those to keep, nothing is removed.
     pub fn prune(&self, keep: &[Digest]) -> Result<Vec<Digest>, Error> {
         let default = self.default_digest()?;
-        let (_, removed): (Vec<_>, Vec<_>) = self
-            .list()?
+        let kept = self.list()?;
+        if let Some(missing) = keep.iter().find(|digest| !kept.contains(digest)) {
+            return Err(Error::Unknown {
+                digest: *missing,
+                store: self.folder.clone(),
+            });
+        }
+        let (_, removed): (Vec<_>, Vec<_>) = kept
             .into_iter()
             .partition(|digest| *digest == default || keep.contains(digest));
         for digest in &removed {
-            self.remove(&self.path(digest))?;
+            self.remove(digest)?;
         }
-        for name in self.names()? {
-            if name.starts_with(UNFINISHED) {
-                self.remove(&self.folder.join(name))?;
-            }
-        }
+        self.remove_left_behind()?;
         Ok(removed)
     }
 
-    /// Removes a bundle's folder, which vanishes whole.
-    fn remove(&self, folder: &Path) -> Result<(), Error> {
+    fn remove(&self, digest: &Digest) -> Result<(), Error> {
+        let folder = self.path(digest);
         let attempt = || -> io::Result<()> {
-            let doomed = tempfile::Builder::new()
-                .prefix(UNFINISHED)
-                .tempdir_in(&self.folder)?;
-            fs::rename(folder, doomed.path().join("bundle"))?;
-            doomed.close()
+            let _writing = self.writing()?;
+            self.set_aside(&folder)
         };
         attempt().map_err(|source| Error::File {
-            path: folder.into(),
+            path: folder.clone(),
             source,
         })
+    }
+
+    /// Removes a bundle's folder, which vanishes whole; another program may have been quicker.
+    fn set_aside(&self, folder: &Path) -> io::Result<()> {
+        let doomed = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .tempdir_in(&self.folder)?;
+        match fs::rename(folder, doomed.path().join("bundle")) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => doomed.close(),
+        }
+    }
+
+    fn remove_left_behind(&self) -> Result<(), Error> {
+        let failed = |source| Error::File {
+            path: self.folder.clone(),
+            source,
+        };
+        let store = File::open(&self.folder).map_err(failed)?;
+        if store.try_lock().is_err() {
+            return Ok(()); // It may be what is being written now.
+        }
+        for name in self.names()? {
+            if name.starts_with(UNFINISHED) {
+                fs::remove_dir_all(self.folder.join(name)).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// While it lives, nothing unfinished is taken for left behind. The lock is on the store's folder and ends with the
+    /// program that has it.
+    fn writing(&self) -> io::Result<File> {
+        let store = File::open(&self.folder)?;
+        store.lock_shared()?;
+        Ok(store)
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
