@@ -39,6 +39,8 @@ pub enum Subject {
     SectionTable,
     /// The CRC is the file's.
     Crc,
+    /// The metadata, which is not measured, can be read.
+    Metadata,
     /// There is a signature, made with the key of the certificate beside it.
     Signature,
     /// The certificate is valid now.
@@ -104,6 +106,10 @@ pub fn verify(path: &Path, now: SystemTime) -> Result<Verification, Error> {
     let checked = eif.measure(|_, _| Ok(())).map_err(failed)?;
     let crc = checked.crc;
     found.note(Subject::Crc, crc.intact().map(|()| format!("{:08x}", crc.found)));
+    match eif.metadata() {
+        Err(error @ eif::Error::Io(_)) => return Err(failed(error)),
+        metadata => found.note(Subject::Metadata, metadata.map(|_| "it can be read".into())),
+    }
     let mut pcrs = checked.pcrs;
     match eif.signature() {
         Err(error @ eif::Error::Io(_)) => return Err(failed(error)),

@@ -227,7 +227,7 @@ fn sign_and_verify_say_what_they_find() {
     let text = workshop.done("verify b.eif");
     assert_eq!(
         text.lines().filter(|line| line.starts_with("ok ")).count(),
-        6,
+        7,
         "{text}"
     );
 }

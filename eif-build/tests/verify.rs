@@ -2,13 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests may fail.
 mod common;
 
-use std::{fs, time::SystemTime};
+use std::{fs, io::Cursor, time::SystemTime};
 
 use common::eif::{by_hand, certificate_until, open, seal, signer, small, sound, with_ramdisks};
 use eif_build::{
-    Subject::{self, CertificateDates, Crc, SectionTable, Signature, SignedValue, Structure},
+    Subject::{self, CertificateDates, Crc, Metadata, SectionTable, Signature, SignedValue, Structure},
     Verification,
-    eif::{SectionKind, Signer},
+    eif::{SectionKind, Signer, Writer},
 };
 use tempfile::tempdir;
 
@@ -65,6 +65,7 @@ fn a_sound_file_passes_every_check() {
             Structure,
             SectionTable,
             Crc,
+            Metadata,
             Signature,
             CertificateDates,
             SignedValue
@@ -92,6 +93,25 @@ fn each_fault_is_told_by_its_own_check() {
     crc[547] ^= 1;
     only(&crc, Crc, "its header says CRC");
     only(&small(None), Signature, "not signed");
+    let mut sections = sound();
+    sections[2].2 = b"{".to_vec();
+    sections.push((4, 0, signature(&with_sections_measured_alike())));
+    only(&by_hand(&sections), Metadata, "its metadata");
+}
+
+/// Signed, and measured as [`sound`] is.
+fn with_sections_measured_alike() -> Vec<u8> {
+    let mut writer = Writer::new(Cursor::new(Vec::new()), false).unwrap();
+    for (kind, _, data) in sound() {
+        match kind {
+            1 => writer.section(SectionKind::Kernel, &data).unwrap(),
+            2 => writer.section(SectionKind::Cmdline, &data).unwrap(),
+            3 => writer.section(SectionKind::Ramdisk, &data).unwrap(),
+            _ => writer.metadata(&serde_json::from_slice(&data).unwrap()).unwrap(),
+        }
+    }
+    let signed = writer.finish(Some(&signer(CURVE))).unwrap();
+    signed.output.into_inner()
 }
 
 #[test]
