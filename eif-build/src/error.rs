@@ -55,6 +55,7 @@ impl Error {
                     | image::Error::Timeout { .. }
                     | image::Error::Credentials { .. }
                     | image::Error::InUse { .. }
+                    | image::Error::CacheFolder { .. }
                     | image::Error::File { .. }
             ),
             Self::Rootfs(error) => !matches!(error, rootfs::Error::Io(_)),

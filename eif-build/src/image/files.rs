@@ -10,6 +10,10 @@ use super::Error;
 
 /// The most members of an archive that are looked at.
 const MAX_MEMBERS: usize = 10_000;
+/// As many links are followed one after the other as the kernel follows.
+const MAX_LINKS: usize = 40;
+/// How what is compressed begins, and what makes it an archive again.
+const COMPRESSED: [(&[u8], &str); 2] = [(b"\x1f\x8b", "gunzip"), (b"\x28\xb5\x2f\xfd", "unzstd")];
 
 /// Bytes of a file.
 #[derive(Debug, Clone)]
@@ -53,8 +57,19 @@ pub(super) enum Files {
     Folder(PathBuf),
     Archive {
         path: PathBuf,
-        members: HashMap<String, (u64, u64)>,
+        members: HashMap<String, Member>,
     },
+}
+
+/// What an archive has by a name.
+#[derive(Debug)]
+pub(super) enum Member {
+    File {
+        offset: u64,
+        size: u64,
+    },
+    /// A symbolic link, to the member of this name.
+    Link(String),
 }
 
 impl Files {
@@ -64,9 +79,16 @@ impl Files {
 
     /// Finds the members of a tar archive.
     pub(super) fn archive(path: &Path) -> Result<Self, Error> {
-        let members = list_members(path).map_err(|source| Error::File {
-            path: path.into(),
-            source,
+        let members = list_members(path).map_err(|source| match source.raw_os_error() {
+            Some(_) => Error::File {
+                path: path.into(),
+                source,
+            },
+            // What the system did not say is wrong with the archive itself.
+            None => Error::Malformed {
+                what: "archive",
+                problem: format!("{}: {source}", path.display()),
+            },
         })?;
         Ok(Self::Archive {
             path: path.into(),
@@ -86,11 +108,23 @@ impl Files {
                     size,
                 })
             }
-            Self::Archive { path, members } => members.get(name).map(|&(offset, size)| FileRange {
-                path: path.clone(),
-                offset,
-                size,
-            }),
+            Self::Archive { path, members } => {
+                let mut member = members.get(name)?;
+                for _ in 0..MAX_LINKS {
+                    match member {
+                        Member::Link(target) => member = members.get(target)?,
+                        Member::File { .. } => break,
+                    }
+                }
+                match *member {
+                    Member::Link(_) => None,
+                    Member::File { offset, size } => Some(FileRange {
+                        path: path.clone(),
+                        offset,
+                        size,
+                    }),
+                }
+            }
         }
     }
 
@@ -104,8 +138,15 @@ impl Files {
     }
 }
 
-fn list_members(path: &Path) -> io::Result<HashMap<String, (u64, u64)>> {
-    let mut archive = tar::Archive::new(File::open(path)?);
+fn list_members(path: &Path) -> io::Result<HashMap<String, Member>> {
+    let mut file = File::open(path)?;
+    let mut start = Vec::new();
+    (&mut file).take(4).read_to_end(&mut start)?;
+    if let Some((_, mend)) = COMPRESSED.iter().find(|(magic, _)| start.starts_with(magic)) {
+        return Err(io::Error::other(format!("it is compressed; {mend} it first")));
+    }
+    file.rewind()?;
+    let mut archive = tar::Archive::new(file);
     let mut members = HashMap::new();
     // Raw: names of what is looked for are short, and long ones are not read into memory.
     for entry in archive.entries_with_seek()?.raw(true) {
@@ -115,9 +156,34 @@ fn list_members(path: &Path) -> io::Result<HashMap<String, (u64, u64)>> {
         }
         let name = String::from_utf8_lossy(&entry.header().path_bytes()).into_owned();
         let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
-        if entry.header().entry_type().is_file() {
-            members.insert(name, (entry.raw_file_position(), entry.size()));
+        let kind = entry.header().entry_type();
+        if kind.is_file() {
+            let (offset, size) = (entry.raw_file_position(), entry.size());
+            members.insert(name, Member::File { offset, size });
+        } else if kind.is_symlink()
+            && let Some(target) = entry.header().link_name_bytes()
+            && let Some(target) = linked(&name, &String::from_utf8_lossy(&target))
+        {
+            // As Docker before 25 saves a layer that equals another.
+            members.insert(name, Member::Link(target));
         }
     }
     Ok(members)
+}
+
+/// The name that a link leads to; `None` outside the archive.
+fn linked(name: &str, target: &str) -> Option<String> {
+    if target.starts_with('/') {
+        return None;
+    }
+    let mut path: Vec<&str> = name.split('/').collect();
+    path.pop();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(path.pop()?),
+            part => path.push(part),
+        }
+    }
+    Some(path.join("/"))
 }

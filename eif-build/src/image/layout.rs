@@ -1,7 +1,7 @@
 //! The OCI image layout (image-layout.md of the OCI image specification): a folder or archive with `index.json` and
 //! `blobs/sha256/<hex>`.
 use super::{
-    Descriptor, Document, Error, Image, ImageConfig, ImageRef, Location, Manifest, check,
+    Descriptor, Document, Error, Image, ImageConfig, ImageRef, Location, Manifest, check, check_size,
     files::{FileRange, Files},
     join_layers,
     manifest::{MAX_CONFIG, MAX_MANIFEST, select_platform},
@@ -36,16 +36,16 @@ pub(super) fn open(image: &ImageRef) -> Result<Layout<'_>, Error> {
 impl Layout<'_> {
     /// The image's digest and manifest.
     pub(super) fn manifest(&self) -> Result<(Digest, Manifest), Error> {
-        let start = match self.image.digest() {
-            Some(digest) => *digest,
-            None => self.choose()?.digest,
+        let (start, size) = match self.image.digest() {
+            Some(digest) => (*digest, None),
+            None => self.choose().map(|entry| (entry.digest, Some(entry.size)))?,
         };
-        match self.document(&start)? {
+        match self.document(&start, size)? {
             Document::Manifest(manifest) => Ok((start, manifest)),
             Document::Index(index) => {
-                let digest = select_platform(&index)?.digest;
-                match self.document(&digest)? {
-                    Document::Manifest(manifest) => Ok((digest, manifest)),
+                let entry = select_platform(&index)?;
+                match self.document(&entry.digest, Some(entry.size))? {
+                    Document::Manifest(manifest) => Ok((entry.digest, manifest)),
                     Document::Index(_) => Err(malformed("an index within an index")),
                 }
             }
@@ -55,13 +55,14 @@ impl Layout<'_> {
     pub(super) fn image(&self, limits: &Limits) -> Result<Image, Error> {
         let (digest, manifest) = self.manifest()?;
         manifest.check_limits(limits)?;
-        let json = self.blob(&manifest.config.digest)?.read(MAX_CONFIG)?;
-        check("the image's configuration", &json, &manifest.config.digest)?;
+        let what = "the image's configuration";
+        let json = self.blob(what, &manifest.config)?.read(MAX_CONFIG)?;
+        check(what, &json, &manifest.config.digest)?;
         let config = ImageConfig::parse(&json)?;
         let ranges = manifest
             .layers
             .iter()
-            .map(|layer| Ok((Some(layer.digest), self.blob(&layer.digest)?)));
+            .map(|layer| Ok((Some(layer.digest), self.blob("a layer", layer)?)));
         let ranges = ranges.collect::<Result<Vec<_>, Error>>()?;
         let layers = join_layers(ranges.into_iter(), &config)?;
         Ok(Image {
@@ -103,13 +104,23 @@ impl Layout<'_> {
         }
     }
 
-    fn document(&self, digest: &Digest) -> Result<Document, Error> {
-        let json = self.blob(digest)?.read(MAX_MANIFEST)?;
-        check("the image's manifest", &json, digest)?;
+    /// A manifest or index of so many bytes, if something says how many.
+    fn document(&self, digest: &Digest, size: Option<u64>) -> Result<Document, Error> {
+        let what = "the image's manifest";
+        let range = self.find(digest)?;
+        check_size(what, range.size, size.unwrap_or(range.size))?;
+        let json = range.read(MAX_MANIFEST)?;
+        check(what, &json, digest)?;
         Document::parse(&json)
     }
 
-    fn blob(&self, digest: &Digest) -> Result<FileRange, Error> {
+    fn blob(&self, what: &'static str, blob: &Descriptor) -> Result<FileRange, Error> {
+        let range = self.find(&blob.digest)?;
+        check_size(what, range.size, blob.size)?;
+        Ok(range)
+    }
+
+    fn find(&self, digest: &Digest) -> Result<FileRange, Error> {
         self.files.need(&format!("blobs/sha256/{}", digest.hex()))
     }
 }

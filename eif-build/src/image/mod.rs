@@ -106,6 +106,16 @@ pub enum Error {
         /// The digest of the bytes.
         found: Digest,
     },
+    /// Something is larger or smaller than what names it says.
+    #[error("{what} has {found} bytes instead of {expected}; it is damaged or was exchanged")]
+    WrongSize {
+        /// Manifest, configuration or layer.
+        what: &'static str,
+        /// The bytes that are said.
+        expected: u64,
+        /// The bytes that there are.
+        found: u64,
+    },
     /// A document that breaks its format.
     #[error("the image's {what} is not usable: {problem}")]
     Malformed {
@@ -136,6 +146,14 @@ pub enum Error {
     InUse {
         /// The cache's folder.
         path: PathBuf,
+    },
+    /// The cache's folder cannot be made.
+    #[error("{}: {source}; fetched images are kept there: name another folder with --cache, or set HOME", path.display())]
+    CacheFolder {
+        /// The folder.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
     },
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
@@ -204,6 +222,19 @@ fn check(what: &'static str, bytes: &[u8], expected: &Digest) -> Result<(), Erro
         Err(Error::WrongDigest {
             what,
             expected: *expected,
+            found,
+        })
+    }
+}
+
+/// Holds a size against the one that is said.
+fn check_size(what: &'static str, found: u64, expected: u64) -> Result<(), Error> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(Error::WrongSize {
+            what,
+            expected,
             found,
         })
     }

@@ -160,6 +160,71 @@ fn what_was_left_behind_goes_and_what_is_not_ours_stays() {
     assert!(cache(folder.path(), 0).prune().unwrap().is_empty());
     assert_eq!(
         [left, young, other].map(|path| path.exists()),
-        [false, true, true]
+        [false, false, true],
+        "nothing is being fetched"
     );
+}
+
+#[test]
+fn what_is_being_fetched_is_not_taken_for_left_behind() {
+    let folder = tempdir().unwrap();
+    make(folder.path(), "a");
+    let layout = folder.path().join("a");
+    let (cache, cleared) = (cache(folder.path(), u64::MAX), Arc::new(AtomicU64::new(0)));
+    let (registry_cache, count) = (cache.clone(), cleared.clone());
+    let digest: Digest = fs::read_to_string(layout.join("digest"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let address = serve(move |request, stream| {
+        let body = content(&layout, request.path(), &digest).unwrap();
+        // Of the layer half has arrived when another program clears the cache.
+        if body.len() as u64 >= LAYER {
+            let (half, rest) = body.split_at(body.len() / 2);
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(&[head.as_bytes(), half].concat());
+            if registry_cache.prune().is_ok() {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            let _ = stream.write_all(rest);
+        } else {
+            reply(stream, "200 OK", &[], &body);
+        }
+    });
+    open(&address, "a", cache).unwrap();
+    assert_eq!(cleared.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_damaged_blob_is_fetched_again() {
+    let folder = tempdir().unwrap();
+    make(folder.path(), "a");
+    let (address, _) = registry(folder.path());
+    let cache = cache(folder.path(), u64::MAX);
+    let digest = open(&address, "a", cache.clone()).unwrap().digest;
+    let path = |digest: &Digest| folder.path().join("cache/blobs/sha256").join(digest.hex());
+    let manifest: serde_json::Value = serde_json::from_slice(&fs::read(path(&digest)).unwrap()).unwrap();
+    let config: Digest = manifest["config"]["digest"].as_str().unwrap().parse().unwrap();
+    let image = format!("{address}/a@{digest}").parse().unwrap();
+    for blob in [config, digest] {
+        let sound = fs::read(path(&blob)).unwrap();
+        let mut damaged = sound.clone();
+        damaged[10] ^= 1;
+        fs::write(path(&blob), damaged).unwrap();
+        let options = Options::new(cache.clone());
+        assert_eq!(block_on(image::open(&image, &options)).unwrap().digest, digest);
+        assert!(fs::read(path(&blob)).unwrap() == sound);
+    }
+}
+
+#[test]
+fn a_cache_that_cannot_be_made_says_how_another_is_named() {
+    let folder = tempdir().unwrap();
+    make(folder.path(), "a");
+    let (address, _) = registry(folder.path());
+    fs::write(folder.path().join("file"), b"").unwrap();
+    let cache = Cache::new(folder.path().join("file/cache"));
+    let error = open(&address, "a", cache).unwrap_err();
+    assert!(error.to_string().contains("--cache"), "{error}");
+    assert!(!eif_build::Error::from(error).is_refusal());
 }

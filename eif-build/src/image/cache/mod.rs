@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::{Stream, StreamExt};
 
-use super::{Error, FileRange};
+use super::{Error, FileRange, check_size};
 use crate::digest::{Digest, Hasher};
 
 /// How the names of unfinished blobs begin.
@@ -46,7 +46,7 @@ impl Cache {
 
     /// The cache's folder, made if it is missing.
     pub(crate) fn folder(&self) -> Result<&Path, Error> {
-        fs::create_dir_all(&self.folder).map_err(|source| Error::File {
+        fs::create_dir_all(&self.folder).map_err(|source| Error::CacheFolder {
             path: self.folder.clone(),
             source,
         })?;
@@ -85,13 +85,15 @@ impl Cache {
 
     /// Keeps a document.
     pub(super) fn put(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Error> {
+        let _in_use = self.in_use()?;
         let mut file = self.temporary(digest)?;
         file.write_all(bytes)
             .map_err(|source| self.failed(digest, source))?;
         self.keep(digest, file)
     }
 
-    /// Keeps a blob of exactly `size` bytes that arrives in pieces; `arrived` is told each piece's size.
+    /// Keeps a blob of exactly `size` bytes that arrives in pieces, while the cache is in use; `arrived` is told each
+    /// piece's size.
     pub(super) async fn fetch<B: AsRef<[u8]>>(
         &self,
         digest: &Digest,
@@ -124,6 +126,7 @@ impl Cache {
                 found,
             });
         }
+        check_size("a layer", size - left, size)?;
         self.keep(digest, file)?;
         Ok(FileRange {
             path: self.path(digest),

@@ -3,15 +3,11 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::Path,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use super::{super::Descriptor, Cache, Error, TEMPORARY};
 use crate::digest::Digest;
-
-/// The age at which what was never finished is taken for left behind. A manifest is written within a moment, and layers
-/// under the lock.
-const LEFT_BEHIND: Duration = Duration::from_secs(3600);
 
 /// A blob that is in the cache.
 #[derive(Debug, Clone)]
@@ -53,6 +49,11 @@ impl Cache {
         let missing = missing.fold(0u64, u64::saturating_add);
         let wanted: Vec<Digest> = blobs.iter().map(|blob| blob.digest).chain([manifest]).collect();
         self.prune_but(&wanted, self.limit.saturating_sub(missing))?;
+        self.in_use()
+    }
+
+    /// Keeps the cache as it is from now on. Whatever is put into the cache is put there under this lock.
+    pub(super) fn in_use(&self) -> Result<InUse, Error> {
         let lock = self.lock_file()?;
         lock.lock_shared().map_err(|source| self.failed_at(source))?;
         Ok(InUse { _lock: lock })
@@ -80,12 +81,10 @@ impl Cache {
         Ok(Some(blobs))
     }
 
+    /// Nothing that is unfinished is being written: the cache is locked.
     fn remove_left_behind(&self) -> Result<(), Error> {
         for file in self.files()? {
-            let unfinished = file.file_name().to_string_lossy().starts_with(TEMPORARY);
-            let changed = file.metadata().and_then(|metadata| metadata.modified());
-            let age = changed.ok().and_then(|changed| changed.elapsed().ok());
-            if unfinished && age.is_some_and(|age| age > LEFT_BEHIND) {
+            if file.file_name().to_string_lossy().starts_with(TEMPORARY) {
                 // Whether it is gone already does not matter.
                 let _ = fs::remove_file(file.path());
             }

@@ -14,7 +14,7 @@ use self::{
     session::Session,
 };
 use super::{
-    Descriptor, Document, Error, FileRange, Image, ImageConfig, ImageRef, Manifest, check, join_layers,
+    Descriptor, Document, Error, FileRange, Image, ImageConfig, ImageRef, Manifest, join_layers,
     manifest::{MAX_CONFIG, MAX_MANIFEST, MEDIA_TYPES, select_platform},
 };
 use crate::{Options, digest::Digest};
@@ -70,9 +70,7 @@ impl<'a> Client<'a> {
         let (digest, manifest) = self.manifest().await?;
         manifest.check_limits(&self.options.limits)?;
         let in_use = self.options.cache.enter(digest, &manifest.blobs())?;
-        let json = self.blob(&manifest.config).await?.read(MAX_CONFIG)?;
-        check("the image's configuration", &json, &manifest.config.digest)?;
-        let config = ImageConfig::parse(&json)?;
+        let config = ImageConfig::parse(&self.config(&manifest.config).await?)?;
         // Gathered first, so that the future can be sent between threads (a closure in the stream's `map` cannot).
         let fetches: Vec<_> = manifest.layers.iter().map(|layer| self.blob(layer)).collect();
         let ranges: Vec<FileRange> = stream::iter(fetches)
@@ -117,6 +115,16 @@ impl<'a> Client<'a> {
         let document = Document::parse(&json)?;
         self.options.cache.put(&found, &json)?;
         Ok((found, document))
+    }
+
+    /// The configuration. If the cache's is damaged it is fetched again.
+    async fn config(&self, config: &Descriptor) -> Result<Vec<u8>, Error> {
+        let cache = &self.options.cache;
+        if let Some(json) = cache.read(&config.digest, MAX_CONFIG) {
+            return Ok(json);
+        }
+        cache.forget(&config.digest);
+        self.blob(config).await?.read(MAX_CONFIG)
     }
 
     async fn blob(&self, blob: &Descriptor) -> Result<FileRange, Error> {
