@@ -140,8 +140,8 @@ fn a_damaged_bundle_is_replaced_by_a_sound_one() {
         store.open(&digest).unwrap();
         assert_eq!(
             fs::read_dir(store.folder()).unwrap().count(),
-            1,
-            "nothing else is left"
+            2,
+            "the bundle and the lock"
         );
     };
     fs::remove_file(kept.join("kernel")).unwrap();
@@ -267,8 +267,8 @@ fn prune_keeps_the_default_and_what_is_named() {
     assert_eq!(store.open(&one).unwrap().digest(), one);
     assert_eq!(
         fs::read_dir(folder.path().join("bundles")).unwrap().count(),
-        2,
-        "the bundle and the default"
+        3,
+        "the bundle, the default and the lock"
     );
 }
 
@@ -285,18 +285,26 @@ fn prune_leaves_alone_what_is_being_written() {
     let file = folder.path().join("a.tar");
     store.export(&made.digest(), &file).unwrap();
     let done = AtomicBool::new(false);
+    let import = || -> Result<Vec<Bundle>, Error> { (0..200).map(|_| store.import(&file)).collect() };
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 store.prune(&[]).unwrap();
             }
         });
-        let imported: Result<Vec<_>, _> = (0..300).map(|_| store.import(&file)).collect();
+        let other = scope.spawn(import);
+        let imported = [import(), other.join().unwrap()];
         done.store(true, Ordering::Relaxed);
-        imported.unwrap();
+        for result in imported {
+            result.unwrap();
+        }
     });
     store.prune(&[]).unwrap();
-    assert_eq!(fs::read_dir(store.folder()).unwrap().count(), 2);
+    assert_eq!(
+        fs::read_dir(store.folder()).unwrap().count(),
+        3,
+        "the bundle, the default and the lock"
+    );
 }
 
 /// As if it had been made for another version of the builder.

@@ -1,4 +1,4 @@
-//! A folder of bundles: `<hex>/{manifest.json,kernel,cmdline,boot.cpio}`, and a file `default`.
+//! A folder of bundles: `<hex>/{manifest.json,kernel,cmdline,boot.cpio}`, and files `default` and `lock`.
 use std::{
     fs::{self, File},
     io,
@@ -60,7 +60,10 @@ impl Store {
         let folder = self.path(&digest);
         let attempt = || -> io::Result<()> {
             fs::create_dir_all(&self.folder)?;
-            let _writing = self.writing()?;
+            let _alone = self.alone()?;
+            if self.open(&digest).is_ok() {
+                return Ok(());
+            }
             let temporary = tempfile::Builder::new()
                 .prefix(UNFINISHED)
                 .permissions(fs::Permissions::from_mode(0o755))
@@ -68,17 +71,10 @@ impl Store {
             for (name, bytes) in bundle.parts() {
                 fs::write(temporary.path().join(name), bytes)?;
             }
-            let place = || match fs::rename(temporary.path(), &folder) {
-                Err(error) if self.open(&digest).is_err() => Err(error),
-                _ => Ok(()),
-            };
-            place().or_else(|error| {
-                if folder.symlink_metadata().is_err() {
-                    return Err(error);
-                }
-                self.set_aside(&folder)?;
-                place()
-            })
+            if folder.symlink_metadata().is_ok() {
+                self.remove(&folder)?;
+            }
+            fs::rename(temporary.path(), &folder)
         };
         attempt().map_err(|source| Error::File {
             path: folder.clone(),
@@ -182,11 +178,15 @@ impl Store {
         Ok(bundle)
     }
 
-    /// Removes every bundle but the default and those to `keep`, and, unless another program is writing into the store,
-    /// what a killed program left half written. Rows and EIFs that name a removed bundle cannot be measured again until it
+    /// Removes every bundle but the default and those to `keep`, and what a killed program left half written. Rows and EIFs that name a removed bundle cannot be measured again until it
     /// is imported or made anew. Errors: without a default, or without one of those to keep, nothing is removed.
     pub fn prune(&self, keep: &[Digest]) -> Result<Vec<Digest>, Error> {
         let default = self.default_digest()?;
+        let failed = |source| Error::File {
+            path: self.folder.clone(),
+            source,
+        };
+        let _alone = self.alone().map_err(failed)?;
         let kept = self.list()?;
         if let Some(missing) = keep.iter().find(|digest| !kept.contains(digest)) {
             return Err(Error::Unknown {
@@ -198,58 +198,31 @@ impl Store {
             .into_iter()
             .partition(|digest| *digest == default || keep.contains(digest));
         for digest in &removed {
-            self.remove(digest)?;
-        }
-        self.remove_left_behind()?;
-        Ok(removed)
-    }
-
-    fn remove(&self, digest: &Digest) -> Result<(), Error> {
-        let folder = self.path(digest);
-        let attempt = || -> io::Result<()> {
-            let _writing = self.writing()?;
-            self.set_aside(&folder)
-        };
-        attempt().map_err(|source| Error::File {
-            path: folder.clone(),
-            source,
-        })
-    }
-
-    /// Removes a bundle's folder, which vanishes whole; another program may have been quicker.
-    fn set_aside(&self, folder: &Path) -> io::Result<()> {
-        let doomed = tempfile::Builder::new()
-            .prefix(UNFINISHED)
-            .tempdir_in(&self.folder)?;
-        match fs::rename(folder, doomed.path().join("bundle")) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => doomed.close(),
-        }
-    }
-
-    fn remove_left_behind(&self) -> Result<(), Error> {
-        let failed = |source| Error::File {
-            path: self.folder.clone(),
-            source,
-        };
-        let store = File::open(&self.folder).map_err(failed)?;
-        if store.try_lock().is_err() {
-            return Ok(()); // It may be what is being written now.
+            self.remove(&self.path(digest)).map_err(failed)?;
         }
         for name in self.names()? {
             if name.starts_with(UNFINISHED) {
                 fs::remove_dir_all(self.folder.join(name)).map_err(failed)?;
             }
         }
-        Ok(())
+        Ok(removed)
     }
 
-    /// While it lives, nothing unfinished is taken for left behind. The lock is on the store's folder and ends with the
-    /// program that has it.
-    fn writing(&self) -> io::Result<File> {
-        let store = File::open(&self.folder)?;
-        store.lock_shared()?;
-        Ok(store)
+    /// Removes a bundle's folder, which vanishes whole.
+    fn remove(&self, folder: &Path) -> io::Result<()> {
+        let doomed = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .tempdir_in(&self.folder)?;
+        fs::rename(folder, doomed.path().join("bundle"))?;
+        doomed.close()
+    }
+
+    /// While it lives, no other program adds bundles or removes them: what is unfinished was left behind.
+    fn alone(&self) -> io::Result<File> {
+        let path = self.folder.join("lock");
+        let lock = File::options().create(true).append(true).open(path)?;
+        lock.lock()?;
+        Ok(lock)
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
