@@ -24,6 +24,7 @@ pub(crate) fn read(mut ramdisk: impl BufRead, limits: &Limits, visit: Visit<'_>)
         archives: 0,
         entries: 0,
         names: 0,
+        left: limits.total_bytes,
         limits,
         visit,
     };
@@ -46,6 +47,8 @@ struct Pass<'a> {
     archives: usize,
     entries: u64,
     names: u64,
+    /// How many bytes may still be unpacked, of all that is compressed.
+    left: u64,
     limits: &'a Limits,
     visit: Visit<'a>,
 }
@@ -53,9 +56,10 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// What was compressed holds plain archives and nothing else.
     fn archives(&mut self, plain: impl BufRead) -> io::Result<()> {
-        let mut plain = plain.take(self.limits.total_bytes);
+        let mut plain = plain.take(self.left);
         let read = self.each_archive(&mut plain);
-        if plain.limit() == 0 {
+        self.left = plain.limit();
+        if self.left == 0 {
             return Err(malformed("it unpacks to more bytes than are allowed"));
         }
         read

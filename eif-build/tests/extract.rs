@@ -344,6 +344,107 @@ fn names_that_are_not_utf_8_are_kept() {
 }
 
 #[test]
+fn names_and_targets_are_archived_byte_for_byte() {
+    let named = |path: Vec<u8>| {
+        let (entry, data) = file("", b"x");
+        (Entry { path, ..entry }, data)
+    };
+    let long_name = [b"\xff".repeat(150), b"/".to_vec(), b"n".repeat(101)].concat();
+    let targets = [&b"a//b/../c/./d/"[..], b"/", b"./x", b"y/".repeat(100).leak()];
+    let mut files = vec![
+        named(b"\xff".repeat(100)),
+        named(b"\xff".repeat(101)),
+        named(long_name.clone()),
+    ];
+    let links = ["l0", "l1", "l2", "l3"].into_iter().zip(targets);
+    files.extend(links.clone().map(|(name, target)| symlink(name, target)));
+    let (folder, result) = extract(&[&archive(&files)], BOTH);
+    result.unwrap();
+
+    let tar = fs::File::open(folder.path().join("out/rootfs.tar")).unwrap();
+    let mut tar = tar::Archive::new(tar);
+    let found: BTreeMap<Vec<u8>, Vec<u8>> = tar
+        .entries()
+        .unwrap()
+        .map(|entry| {
+            let mut entry = entry.unwrap();
+            let mut value = entry.link_name_bytes().map_or(Vec::new(), |it| it.into_owned());
+            entry.read_to_end(&mut value).unwrap();
+            (entry.path_bytes().into_owned(), value)
+        })
+        .collect();
+    for name in [b"\xff".repeat(100), b"\xff".repeat(101), long_name] {
+        assert_eq!(found[&name], b"x", "{name:?}");
+    }
+    for (name, target) in links {
+        assert_eq!(found[name.as_bytes()], target, "{name}");
+    }
+}
+
+#[test]
+fn what_a_ramdisk_only_claims_is_refused_by_name() {
+    let (entry, data) = file("a\u{1b}", b"1");
+    let mut ramdisk = archive(&[(entry, data)]);
+    // The size, the seventh field of eight digits behind the magic of six.
+    ramdisk[54..62].copy_from_slice(b"FFFFFFFF");
+    for ramdisk in [ramdisk.clone(), gzip(&ramdisk)] {
+        let (_, result) = extract(&[&archive(&[]), &ramdisk], BOTH);
+        let error = result.unwrap_err();
+        assert!(error.is_refusal(), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("a.eif: ") && text.contains("ramdisk 1: \"a\u{fffd}\": "),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_is_compressed_is_counted_over_all_of_it() {
+    let limits = Limits {
+        total_bytes: 100_000,
+        ..Limits::default()
+    };
+    let zeros = gzip(&[0; 60_000]);
+    let file = gzip(&archive(&[file("a", b"")]));
+    let one = [&file[..], &zeros].concat();
+    assert!(extract_within(&[&one], BOTH, &limits).1.is_ok());
+    let result = extract_within(&[&[&one[..], &zeros].concat()], BOTH, &limits).1;
+    assert!(
+        result
+            .unwrap_err()
+            .to_string()
+            .contains("more bytes than are allowed")
+    );
+}
+
+#[test]
+fn links_that_multiply_the_steps_of_every_path_are_refused() {
+    let chain = (0..39).map(|number| {
+        let target = format!("{}l{}", "d/../".repeat(790), number + 1);
+        symlink(&format!("l{number}"), target.into_bytes().leak())
+    });
+    let files = (0..1_000).map(|number| file(&format!("l0/{number}"), b""));
+    let all: Vec<_> = [directory("d"), directory("l39")]
+        .into_iter()
+        .chain(chain)
+        .chain(files)
+        .collect();
+    let (_, result) = extract(&[&archive(&all)], BOTH);
+    let error = result.unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            Error::Rootfs(rootfs::Error::Entry {
+                problem: Problem::Steps,
+                ..
+            })
+        ),
+        "{error}"
+    );
+}
+
+#[test]
 fn ramdisks_that_unpack_to_too_much_are_refused() {
     let limits = Limits {
         total_bytes: 100_000,

@@ -1,10 +1,8 @@
 //! A tree as a tar archive: owners, modes and devices as they are, times 0. The same tree gives the same bytes.
 use std::{
     collections::HashMap,
-    ffi::OsStr,
     fs::File,
-    io::{self, BufWriter, Write},
-    os::unix::ffi::OsStrExt,
+    io::{self, BufWriter, Read, Write},
     path::Path,
 };
 
@@ -12,6 +10,10 @@ use tar::{Builder, EntryType, Header};
 
 use super::entries;
 use crate::rootfs::{Inode, Kind, Tree};
+
+/// As many bytes of a name or a target stand in a header; longer ones in an entry of their own before it, as GNU tar
+/// has them.
+const FIELD: usize = 100;
 
 /// Writes what stands below `root` of the tree into the new file `to`.
 pub(super) fn write(tree: &Tree, root: &[u8], to: &Path) -> io::Result<()> {
@@ -27,25 +29,55 @@ pub(super) fn write(tree: &Tree, root: &[u8], to: &Path) -> io::Result<()> {
         if matches!(inode.kind, Kind::Directory) {
             name.push(b'/');
         }
-        let (name, mut header) = (Path::new(OsStr::from_bytes(&name)), header(inode));
+        let mut header = header(inode);
         match &inode.kind {
             Kind::File(_) if written.contains_key(&number) => {
                 header.set_entry_type(EntryType::Link);
                 let first = written.get(&number).map(Vec::as_slice).unwrap_or_default();
-                archive.append_link(&mut header, name, OsStr::from_bytes(first))?;
+                append(&mut archive, header, &name, first, io::empty())?;
             }
             Kind::File(extent) => {
                 header.set_size(u64::from(extent.size));
-                archive.append_data(&mut header, name, tree.spool().read(*extent))?;
+                append(&mut archive, header, &name, b"", tree.spool().read(*extent))?;
                 written.insert(number, path.to_vec());
             }
-            Kind::Symlink(target) => {
-                archive.append_link(&mut header, name, OsStr::from_bytes(target))?;
-            }
-            _ => archive.append_data(&mut header, name, io::empty())?,
+            Kind::Symlink(target) => append(&mut archive, header, &name, target, io::empty())?,
+            _ => append(&mut archive, header, &name, b"", io::empty())?,
         }
     }
     archive.into_inner()?.flush()
+}
+
+/// Appends an entry whose name and target are written byte for byte; the tar crate would bring them into its own spelling.
+fn append(
+    archive: &mut Builder<impl Write>,
+    mut header: Header,
+    name: &[u8],
+    target: &[u8],
+    content: impl Read,
+) -> io::Result<()> {
+    let texts = [(EntryType::GNULongName, name), (EntryType::GNULongLink, target)];
+    for (kind, text) in texts.into_iter().filter(|(_, text)| text.len() > FIELD) {
+        let mut long = Header::new_gnu();
+        long.set_entry_type(kind);
+        long.set_size(text.len() as u64 + 1);
+        fill(&mut long, b"././@LongLink", b"");
+        archive.append(&long, text.chain(&[0][..]))?;
+    }
+    fill(&mut header, name, target);
+    archive.append(&header, content)
+}
+
+/// Fills a header's name and target, as much of them as it has room for, and its checksum.
+fn fill(header: &mut Header, name: &[u8], target: &[u8]) {
+    if let Some(gnu) = header.as_gnu_mut() {
+        gnu.name.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+        gnu.linkname
+            .iter_mut()
+            .zip(target)
+            .for_each(|(to, from)| *to = *from);
+    }
+    header.set_cksum();
 }
 
 fn header(inode: &Inode) -> Header {

@@ -5,6 +5,8 @@ use std::{
     path::Path,
 };
 
+use contract::fault::printable;
+
 use crate::{
     cpio::{Entry, file_type},
     eif::{self, Eif, SectionKind},
@@ -15,6 +17,8 @@ use crate::{
 
 /// How much of a ramdisk is read at once, in bytes.
 const BUFFER: usize = 1 << 17;
+/// The most characters of a path that are shown.
+const MAX_SHOWN: usize = 200;
 
 /// The tree of all ramdisks of an EIF, one over the other; contents are spooled in `folder`.
 pub(super) fn unpack(eif: &Path, folder: &Path, limits: &Limits) -> Result<Tree, Error> {
@@ -41,15 +45,28 @@ pub(super) fn unpack(eif: &Path, folder: &Path, limits: &Limits) -> Result<Tree,
         let data = BufReader::with_capacity(BUFFER, file.section(section).map_err(failed)?);
         let mut refused = None;
         let read = initramfs::read(data, limits, &mut |archive, entry, data| {
-            unpacking.entry((number, archive), entry, data).map_err(|error| {
-                refused = Some(error);
-                io::Error::other("refused")
+            let unpacked = unpacking.entry((number, archive), entry, data);
+            unpacked.map_err(|error| match error {
+                // What the system did not say, the archive or a decoder did.
+                rootfs::Error::Io(error) if error.raw_os_error().is_none() => {
+                    let path = String::from_utf8_lossy(&entry.path);
+                    io::Error::new(
+                        error.kind(),
+                        format!("{:?}: {error}", printable(&path, MAX_SHOWN)),
+                    )
+                }
+                error => {
+                    refused = Some(error);
+                    io::Error::other("refused")
+                }
             })
         });
         match (refused, read) {
             (Some(error), _) => return Err(Error::Rootfs(error)),
+            (None, Err(error)) if error.raw_os_error().is_some() => return Err(failed(error.into())),
             (None, Err(error)) => {
-                let problem = format!("ramdisk {number}: {error}");
+                let problem = printable(&error.to_string(), 2 * MAX_SHOWN);
+                let problem = format!("ramdisk {number}: {problem}");
                 return Err(failed(eif::Error::Malformed(problem)));
             }
             (None, Ok(())) => {}

@@ -4,6 +4,7 @@
 //! lower layers have in its directory.
 use std::io::{self, BufRead, BufReader, Read};
 
+use contract::fault::printable;
 use flate2::bufread::MultiGzDecoder;
 use tar::{Archive, Entry, EntryType};
 
@@ -17,6 +18,8 @@ const MAX_EXTENSION: u64 = 1 << 20;
 /// The most bytes of names and extensions that an image may have: they are held in memory, and one name of 4 KB implies
 /// two thousand directories.
 const MAX_HELD: u64 = 128 << 20;
+/// The most characters that are shown of what a reader of archives says, which may quote the archive.
+const MAX_SHOWN: usize = 300;
 /// The largest window that a zstd layer may ask for: 2^27 bytes, the decoder's own default.
 pub(crate) const MAX_ZSTD_WINDOW_LOG: u32 = 27;
 
@@ -54,7 +57,11 @@ pub fn apply<R: Read + Send>(
             limits,
             used,
         };
-        applied.apply(layer?)?;
+        let layer = layer?;
+        let diff_id = layer.diff_id;
+        applied
+            .apply(layer)
+            .map_err(|error| error.of_layer(number + 1, diff_id))?;
         used = applied.used;
     }
     tree.spool.flush()?;
@@ -109,7 +116,9 @@ impl Layer<'_> {
         }
         drained.map_err(|error| match error {
             // What the system did not say, a decoder did.
-            Error::Io(error) if error.raw_os_error().is_none() => Error::Malformed(error.to_string()),
+            Error::Io(error) if error.raw_os_error().is_none() => {
+                Error::Malformed(printable(&error.to_string(), MAX_SHOWN))
+            }
             other => other,
         })?;
         self.used.bytes += count;
@@ -131,9 +140,11 @@ impl Layer<'_> {
             let mut entry = entry?;
             self.count(&entry);
             match entry.header().entry_type() {
-                EntryType::XHeader => extension
-                    .read_pax(&read_extension(&mut entry)?)
-                    .map_err(|e| e.at(b"pax"))?,
+                // The file that it is of comes next, and is what to name.
+                EntryType::XHeader => {
+                    let read = extension.read_pax(&read_extension(&mut entry)?);
+                    extension.problem = extension.problem.or(read.err());
+                }
                 EntryType::GNULongName => extension.path = Some(without_nul(read_extension(&mut entry)?)),
                 EntryType::GNULongLink => extension.link = Some(without_nul(read_extension(&mut entry)?)),
                 EntryType::XGlobalHeader => {}
@@ -172,6 +183,9 @@ impl Layer<'_> {
             .path
             .clone()
             .unwrap_or_else(|| entry.header().path_bytes().into_owned());
+        if let Some(problem) = extension.problem {
+            return Err(problem.at(&raw));
+        }
         let located = path::clean(&raw, self.limits.path_len)
             .and_then(|path| self.tree.locate(&path))
             .map_err(|problem| problem.at(&raw))?;
@@ -180,7 +194,10 @@ impl Layer<'_> {
             return Err(Problem::Path.at(&raw));
         }
         match path::split(&located) {
-            Some((parent, OPAQUE)) => self.tree.remove_lower_below(parent, self.number),
+            Some((parent, OPAQUE)) => {
+                let removed = self.tree.remove_lower_below(parent, self.number);
+                removed.map_err(|problem| problem.at(&raw))?;
+            }
             Some((parent, name)) if name.starts_with(WHITEOUT) => {
                 self.whiteout(parent, name).map_err(|problem| problem.at(&raw))?;
             }
@@ -199,8 +216,7 @@ impl Layer<'_> {
         }
         let mut removed = parent.to_vec();
         path::push(&mut removed, target);
-        self.tree.remove_lower(&removed, self.number);
-        Ok(())
+        self.tree.remove_lower(&removed, self.number)
     }
 
     fn place<R: Read>(
@@ -213,9 +229,13 @@ impl Layer<'_> {
         let refuse = |problem: Problem| problem.at(raw);
         let header = entry.header().clone();
         let size = header.entry_size().map_err(|_| refuse(Problem::Number))?;
-        // A size that only the extension has was not obeyed when the archive was walked: files of 8 GiB and more.
-        if extension.size.is_some_and(|said| said != size) || u32::try_from(size).is_err() {
+        let said = extension.size.unwrap_or(size);
+        if u32::try_from(size.max(said)).is_err() {
             return Err(refuse(Problem::TooLarge));
+        }
+        // The archive was walked by the header's.
+        if said != size {
+            return Err(refuse(Problem::Sizes));
         }
         let target = extension
             .link

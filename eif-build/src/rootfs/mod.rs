@@ -47,10 +47,10 @@ impl Default for Limits {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// More bytes than allowed.
-    #[error("the image's layers have more than {0} bytes unpacked; raise the limit if that is meant")]
+    #[error("the image has more than {0} bytes unpacked; leave out of it what the application does not need")]
     TooManyBytes(u64),
     /// More entries than allowed.
-    #[error("the image's layers have more than {0} entries; raise the limit if that is meant")]
+    #[error("the image has more than {0} entries; leave out of it what the application does not need")]
     TooManyEntries(u64),
     /// More names and extended headers than are held in memory.
     #[error(
@@ -58,7 +58,7 @@ pub enum Error {
     )]
     TooManyNames(u64),
     /// An entry that is refused.
-    #[error("layer entry {path:?}: {problem}")]
+    #[error("entry {path:?}: {problem}")]
     Entry {
         /// The entry's path, made printable.
         path: String,
@@ -66,8 +66,18 @@ pub enum Error {
         problem: Problem,
     },
     /// A layer is no tar archive, or its compression is broken.
-    #[error("a layer is not a sound archive: {0}")]
+    #[error("it is not a sound archive: {0}; build the image again")]
     Malformed(String),
+    /// What one of the layers is refused for.
+    #[error("layer {number} ({diff_id}): {problem}")]
+    Layer {
+        /// Its number, from 1, the lowest.
+        number: usize,
+        /// Its diff_id, the digest of the plain archive.
+        diff_id: Digest,
+        /// Why.
+        problem: Box<Error>,
+    },
     /// The unpacked layer is not the one that the image's configuration names.
     #[error("a layer unpacks to {found} instead of {expected} (its diff_id); the image is damaged")]
     DiffId {
@@ -94,6 +104,20 @@ pub enum Error {
     Io(#[from] io::Error),
 }
 
+impl Error {
+    /// Names the layer, where that is not said yet.
+    fn of_layer(self, number: usize, diff_id: Digest) -> Self {
+        match self {
+            Self::Entry { .. } | Self::Malformed(_) => Self::Layer {
+                number,
+                diff_id,
+                problem: Box::new(self),
+            },
+            other => other,
+        }
+    }
+}
+
 /// What is wrong with a layer's entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -109,6 +133,11 @@ pub enum Problem {
     /// Symbolic links that lead round.
     #[error("too many symbolic links on its path")]
     LinkLoop,
+    /// Symbolic links or whiteouts that would take the builder minutes.
+    #[error(
+        "the image's paths take too many steps through symbolic links and whiteouts; name files by where links lead"
+    )]
+    Steps,
     /// A parent is a file.
     #[error("something on its path is not a directory")]
     NotADirectory,
@@ -121,6 +150,9 @@ pub enum Problem {
     /// A cpio archive cannot hold it.
     #[error("files of 4 GiB and more are not possible in an enclave")]
     TooLarge,
+    /// Header and extended header say different sizes.
+    #[error("its header and its extended header say different sizes")]
+    Sizes,
     /// An entry type that images do not have.
     #[error("an entry of an unknown or sparse type")]
     Type,

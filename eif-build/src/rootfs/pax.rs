@@ -17,6 +17,8 @@ pub(super) struct Extension {
     pub(super) gid: Option<u64>,
     pub(super) size: Option<u64>,
     pub(super) xattrs: BTreeMap<String, Vec<u8>>,
+    /// What is wrong with it.
+    pub(super) problem: Option<Problem>,
 }
 
 impl Extension {

@@ -5,6 +5,12 @@ use super::{Extent, Problem, Spool, path};
 
 /// As many symbolic links as Linux follows on one path.
 const MAX_LINKS: usize = 40;
+/// The most steps that an image's paths may take, links followed: a name walked or looked through is a step, and one
+/// more for each [`STEP`] bytes of its path. Half a million names ten folders deep are some ten million; a few hundred
+/// bytes of links could ask for a hundred thousand of each name behind them.
+const MAX_STEPS: u64 = 1 << 25;
+/// As many bytes of a path are compared in the time that a step takes.
+const STEP: usize = 64;
 
 /// An image's file system.
 #[derive(Debug)]
@@ -13,6 +19,8 @@ pub struct Tree {
     inodes: Vec<Inode>,
     /// The bytes of all names that were ever put: what the tree holds in memory.
     held: u64,
+    /// Steps taken so far.
+    steps: u64,
     pub(crate) spool: Spool,
 }
 
@@ -21,6 +29,8 @@ struct Name {
     inode: usize,
     /// The layer that last had this path, or something below it.
     layer: usize,
+    /// The layer that last took away what lower ones had below: doing it again finds nothing.
+    cleared: usize,
 }
 
 /// What a path names; paths that are hard links of one another name the same.
@@ -75,11 +85,16 @@ impl Inode {
 impl Tree {
     /// A tree with nothing but its root.
     pub fn new(spool: Spool) -> Self {
-        let root = Name { inode: 0, layer: 0 };
+        let root = Name {
+            inode: 0,
+            layer: 0,
+            cleared: 0,
+        };
         Self {
             names: BTreeMap::from([(Vec::new(), root)]),
             inodes: vec![Inode::implied_directory()],
             held: 0,
+            steps: 0,
             spool,
         }
     }
@@ -124,10 +139,16 @@ impl Tree {
     /// Follows every symbolic link of a path, as within the image: an absolute target begins at the image's root. A link
     /// that climbs above the root is refused, though a chroot would stop it there: no honest layer has one.
     pub(super) fn follow(&self, path: &[u8]) -> Result<Vec<u8>, Problem> {
+        self.walk(path, &mut 0)
+    }
+
+    /// The same, and counts the steps.
+    fn walk(&self, path: &[u8], steps: &mut u64) -> Result<Vec<u8>, Problem> {
         let mut ahead: VecDeque<&[u8]> = path.split(|&byte| byte == b'/').collect();
         let mut reached = Vec::new();
         let mut links = 0;
         while let Some(part) = ahead.pop_front() {
+            step(steps, &reached)?;
             match part {
                 b"" | b"." => continue,
                 b".." if path::pop(&mut reached) => continue,
@@ -156,11 +177,13 @@ impl Tree {
     }
 
     /// Follows the links of all but the last part: where an entry of this path stands.
-    pub(crate) fn locate(&self, path: &[u8]) -> Result<Vec<u8>, Problem> {
+    pub(crate) fn locate(&mut self, path: &[u8]) -> Result<Vec<u8>, Problem> {
         let Some((parent, name)) = path::split(path) else {
             return Ok(Vec::new());
         };
-        let mut located = self.follow(parent)?;
+        let mut steps = self.steps;
+        let mut located = self.walk(parent, &mut steps)?;
+        self.steps = steps;
         path::push(&mut located, name);
         Ok(located)
     }
@@ -181,18 +204,12 @@ impl Tree {
             if path.is_empty() {
                 return Err(Problem::NotADirectory);
             }
-            self.remove_below(&path, |_| true);
+            self.remove_below(&path, |_| true)?;
         }
         self.make_parents(&path, layer)?;
         self.held += path.len() as u64;
         self.inodes.push(inode);
-        self.names.insert(
-            path,
-            Name {
-                inode: self.inodes.len() - 1,
-                layer,
-            },
-        );
+        self.name(path, self.inodes.len() - 1, layer);
         Ok(())
     }
 
@@ -210,42 +227,60 @@ impl Tree {
         }
         match self.names.get(&path) {
             Some(name) if name.layer == layer => return Err(Problem::Duplicate),
-            _ => self.remove_below(&path, |_| true),
+            _ => self.remove_below(&path, |_| true)?,
         }
         self.make_parents(&path, layer)?;
         self.held += path.len() as u64;
-        self.names.insert(path, Name { inode, layer });
+        self.name(path, inode, layer);
         Ok(())
     }
 
+    fn name(&mut self, path: Vec<u8>, inode: usize, layer: usize) {
+        let cleared = self.names.get(&path).map_or(0, |name| name.cleared);
+        let name = Name {
+            inode,
+            layer,
+            cleared,
+        };
+        self.names.insert(path, name);
+    }
+
     /// A whiteout: removes what lower layers have at a located path, and below it.
-    pub(super) fn remove_lower(&mut self, path: &[u8], layer: usize) {
+    pub(super) fn remove_lower(&mut self, path: &[u8], layer: usize) -> Result<(), Problem> {
         if !path.is_empty() && self.names.get(path).is_some_and(|name| name.layer < layer) {
             self.names.remove(path);
         }
-        self.remove_lower_below(path, layer);
+        self.remove_lower_below(path, layer)
     }
 
     /// An opaque directory: removes what lower layers have below a located path.
-    pub(super) fn remove_lower_below(&mut self, path: &[u8], layer: usize) {
-        self.remove_below(path, |name| name.layer < layer);
+    pub(super) fn remove_lower_below(&mut self, path: &[u8], layer: usize) -> Result<(), Problem> {
+        if let Some(name) = self.names.get_mut(path) {
+            if name.cleared == layer {
+                return Ok(());
+            }
+            name.cleared = layer;
+        }
+        self.remove_below(path, |name| name.layer < layer)
     }
 
-    fn remove_below(&mut self, path: &[u8], which: impl Fn(&Name) -> bool) {
+    fn remove_below(&mut self, path: &[u8], which: impl Fn(&Name) -> bool) -> Result<(), Problem> {
         let mut first = path.to_vec();
         if !first.is_empty() {
             first.push(b'/');
         }
-        let doomed: Vec<Vec<u8>> = self
-            .names
-            .range(first.clone()..)
-            .take_while(|(name, _)| name.starts_with(&first))
-            .filter(|(name, found)| !name.is_empty() && which(found))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let mut doomed = Vec::new();
+        let below = self.names.range(first.clone()..);
+        for (name, found) in below.take_while(|(name, _)| name.starts_with(&first)) {
+            step(&mut self.steps, name)?;
+            if !name.is_empty() && which(found) {
+                doomed.push(name.clone());
+            }
+        }
         for name in doomed {
             self.names.remove(&name);
         }
+        Ok(())
     }
 
     /// Makes the directories above a located path where they are missing, and notes that this layer has something there.
@@ -275,6 +310,7 @@ impl Tree {
                         Name {
                             inode: self.inodes.len() - 1,
                             layer,
+                            cleared: 0,
                         },
                     );
                 }
@@ -282,4 +318,13 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// Counts the step to or past a path.
+fn step(steps: &mut u64, path: &[u8]) -> Result<(), Problem> {
+    *steps += 1 + (path.len() / STEP) as u64;
+    if *steps > MAX_STEPS {
+        return Err(Problem::Steps);
+    }
+    Ok(())
 }

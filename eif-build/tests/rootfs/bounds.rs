@@ -6,7 +6,7 @@ use tar::EntryType;
 use crate::{
     apply_with,
     common::{Layer, Pack, gzip, plain, zstd},
-    problem,
+    paths, problem, reason,
 };
 
 #[test]
@@ -18,7 +18,7 @@ fn files_of_4_gib_are_refused_before_they_are_read() {
         header.set_size(size);
         header.set_cksum();
         tar[..512].copy_from_slice(header.as_bytes());
-        let refused = apply_with(&[(tar, plain)], &Limits::default()).unwrap_err();
+        let refused = reason(apply_with(&[(tar, plain)], &Limits::default()).unwrap_err());
         let found = matches!(
             refused,
             Error::Malformed(_)
@@ -117,4 +117,42 @@ fn bombs_are_refused() {
         ),
         "names are held in memory, and are bounded"
     );
+}
+
+#[test]
+fn links_that_multiply_the_steps_of_every_path_are_refused() {
+    // Not the header's 100 bytes, which are too few for it.
+    let long = |layer: Layer, name: &str, target: &str| {
+        layer
+            .pax([("linkpath", target.as_bytes())])
+            .entry(name, EntryType::Symlink, 0o777, "", b"")
+    };
+    for detour in ["d/../", "./"] {
+        let chain = (0..39).fold(Layer::new().directory("d"), |layer, number| {
+            let target = format!("{}l{}", detour.repeat(3_900 / detour.len()), number + 1);
+            long(layer, &format!("l{number}"), &target)
+        });
+        let layer = (0..1_000).fold(chain.directory("l39"), |layer, number| {
+            layer.file(&format!("l0/{number}"), b"")
+        });
+        assert_eq!(problem(vec![layer]), Problem::Steps, "{detour}");
+    }
+}
+
+#[test]
+fn what_is_taken_away_twice_is_looked_for_once() {
+    let lower = Layer::new().file("d/old", b"").file("e/old", b"");
+    let files = (0..2_000).fold(Layer::new(), |layer, number| {
+        layer.file(&format!("d/{number}"), b"")
+    });
+    let upper = (0..10_000).fold(files, |layer, _| {
+        layer
+            .file("d/.wh..wh..opq", b"")
+            .file(".wh.d", b"")
+            .file("e/.wh..wh..opq", b"")
+    });
+    // Were all of it looked at each time, it would take 40 million steps, and be refused.
+    let tree = apply_with(&[(lower.tar(), plain), (upper.tar(), plain)], &Limits::default()).unwrap();
+    assert_eq!(tree.entries().count(), 2_003);
+    assert!(!paths(&tree).contains("old"));
 }

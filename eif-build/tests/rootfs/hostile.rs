@@ -10,7 +10,7 @@ use tar::EntryType;
 use crate::{
     apply, apply_with,
     common::{Layer, Pack, gzip, plain, zstd},
-    problem,
+    problem, reason,
 };
 
 #[test]
@@ -82,6 +82,10 @@ fn nonsense_is_refused() {
     assert_eq!(
         refused(Layer::new().pax([("size", &b"5000000000"[..])]).file("x", b"")),
         Problem::TooLarge
+    );
+    assert_eq!(
+        refused(Layer::new().pax([("size", &b"2"[..])]).file("x", b"1")),
+        Problem::Sizes
     );
     assert_eq!(
         refused(
@@ -163,8 +167,31 @@ fn a_layer_that_is_no_archive_is_told_from_one_that_was_damaged() {
             "it is fetched again: {damaged}"
         );
         let made_so = run(cut, Digest::of(cut));
-        assert!(matches!(made_so, Error::Malformed(_)), "{made_so}");
-        assert!(eif_build::Error::from(made_so).is_refusal());
+        assert!(matches!(reason(made_so), Error::Malformed(_)));
+        assert!(eif_build::Error::from(run(cut, Digest::of(cut))).is_refusal());
+    }
+}
+
+#[test]
+fn an_error_names_the_layer_and_the_file() {
+    let lower = Layer::new().file("a", b"").tar();
+    let upper = Layer::new()
+        .pax([("GNU.sparse.major", &b"1"[..])])
+        .file("dir/sparse", b"")
+        .tar();
+    let expected = format!("layer 2 ({}): entry \"dir/sparse\": ", Digest::of(&upper));
+    let error = apply_with(&[(lower, plain), (upper, plain)], &Limits::default()).unwrap_err();
+    assert!(error.to_string().starts_with(&expected), "{error}");
+}
+
+#[test]
+fn what_an_archive_says_never_reaches_a_terminal_raw() {
+    let mut tar = Layer::new().file("\u{1b}[31mEVIL", b"").tar();
+    tar[148..156].copy_from_slice(b"\x1b[2Jxx\n\x07");
+    let damaged = apply_with(&[(tar, plain)], &Limits::default()).unwrap_err();
+    let named = apply(vec![Layer::new().file("\u{1b}[31m/../x", b"")]).unwrap_err();
+    for text in [damaged.to_string(), named.to_string()] {
+        assert!(!text.chars().any(char::is_control), "{text:?}");
     }
 }
 

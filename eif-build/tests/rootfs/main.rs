@@ -60,8 +60,16 @@ pub(crate) fn content(tree: &Tree, path: &str) -> String {
 }
 
 pub(crate) fn problem(layers: Vec<Layer>) -> Problem {
-    match apply(layers) {
-        Err(Error::Entry { problem, .. }) => problem,
+    match reason(apply(layers).unwrap_err()) {
+        Error::Entry { problem, .. } => problem,
         other => panic!("not refused as an entry: {other:?}"),
+    }
+}
+
+/// What a layer is refused for.
+pub(crate) fn reason(error: Error) -> Error {
+    match error {
+        Error::Layer { problem, .. } => *problem,
+        other => other,
     }
 }
