@@ -7,6 +7,7 @@ mod layer;
 pub(crate) mod path;
 mod pax;
 mod spool;
+mod steps;
 mod tree;
 mod users;
 

@@ -1,16 +1,10 @@
 //! The tree: paths in byte order, each naming an inode, so that its archive is always the same.
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Extent, Problem, Spool, path};
+use super::{Extent, Problem, Spool, path, steps::Steps};
 
 /// As many symbolic links as Linux follows on one path.
 const MAX_LINKS: usize = 40;
-/// The most steps that an image's paths may take, links followed: a name walked or looked through is a step, and one
-/// more for each [`STEP`] bytes of its path. Half a million names ten folders deep are some ten million; a few hundred
-/// bytes of links could ask for a hundred thousand of each name behind them.
-const MAX_STEPS: u64 = 1 << 25;
-/// As many bytes of a path are compared in the time that a step takes.
-const STEP: usize = 64;
 
 /// An image's file system.
 #[derive(Debug)]
@@ -20,7 +14,7 @@ pub struct Tree {
     /// The bytes of all names that were ever put: what the tree holds in memory.
     held: u64,
     /// Steps taken so far.
-    steps: u64,
+    steps: Steps,
     pub(crate) spool: Spool,
 }
 
@@ -94,7 +88,7 @@ impl Tree {
             names: BTreeMap::from([(Vec::new(), root)]),
             inodes: vec![Inode::implied_directory()],
             held: 0,
-            steps: 0,
+            steps: Steps::default(),
             spool,
         }
     }
@@ -139,16 +133,16 @@ impl Tree {
     /// Follows every symbolic link of a path, as within the image: an absolute target begins at the image's root. A link
     /// that climbs above the root is refused, though a chroot would stop it there: no honest layer has one.
     pub(super) fn follow(&self, path: &[u8]) -> Result<Vec<u8>, Problem> {
-        self.walk(path, &mut 0)
+        self.walk(path, &mut Steps::default())
     }
 
     /// The same, and counts the steps.
-    fn walk(&self, path: &[u8], steps: &mut u64) -> Result<Vec<u8>, Problem> {
+    fn walk(&self, path: &[u8], steps: &mut Steps) -> Result<Vec<u8>, Problem> {
         let mut ahead: VecDeque<&[u8]> = path.split(|&byte| byte == b'/').collect();
         let mut reached = Vec::new();
         let mut links = 0;
         while let Some(part) = ahead.pop_front() {
-            step(steps, &reached)?;
+            steps.take(&reached)?;
             match part {
                 b"" | b"." => continue,
                 b".." if path::pop(&mut reached) => continue,
@@ -272,7 +266,7 @@ impl Tree {
         let mut doomed = Vec::new();
         let below = self.names.range(first.clone()..);
         for (name, found) in below.take_while(|(name, _)| name.starts_with(&first)) {
-            step(&mut self.steps, name)?;
+            self.steps.take(name)?;
             if !name.is_empty() && which(found) {
                 doomed.push(name.clone());
             }
@@ -318,13 +312,4 @@ impl Tree {
         }
         Ok(())
     }
-}
-
-/// Counts the step to or past a path.
-fn step(steps: &mut u64, path: &[u8]) -> Result<(), Problem> {
-    *steps += 1 + (path.len() / STEP) as u64;
-    if *steps > MAX_STEPS {
-        return Err(Problem::Steps);
-    }
-    Ok(())
 }
