@@ -1,8 +1,7 @@
 //! From a reference to an EIF, or to what it would measure.
 use std::{
-    fs::{self, File},
-    io::{self, BufWriter, Read, Seek, Write},
-    os::unix::fs::PermissionsExt,
+    fs::File,
+    io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,6 +15,7 @@ use crate::{
     eif::{self, DEFAULT_BUILD_TIME, Finished, Metadata, Pcrs, SectionKind, Signer},
     error::Error,
     image::{self, Image, ImageRef},
+    output::{self, write_whole},
     ramdisk::{Ramdisk, describe},
     rootfs::{self, PackedLayer, Spool, Tree},
 };
@@ -128,6 +128,9 @@ pub fn build_from_files(
     labels: &Labels,
     output: &Path,
 ) -> Result<Pcrs, Error> {
+    for input in ramdisks.iter().map(PathBuf::as_path).chain([kernel]) {
+        output::refuse_same(output, input)?;
+    }
     write_whole(output, |file| {
         let failed = |source| Error::Eif {
             path: output.into(),
@@ -155,42 +158,28 @@ fn copy_section<W: Write + Seek>(
 ) -> Result<(), Error> {
     let mut copy = || -> Result<(), eif::Error> {
         let file = File::open(path)?;
-        let size = file.metadata()?.len();
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(eif::Error::Input(
+                "it is no regular file, whose size is known before it is read".into(),
+            ));
+        }
+        let size = metadata.len();
         writer.begin(kind, size)?;
-        // A device, or a file that grows, has more than it says: that is noticed by one byte.
-        Ok(writer.copy_from(file.take(size.saturating_add(1)))?)
+        // A file that grows is noticed by one byte.
+        let mut bytes = file.take(size.saturating_add(1));
+        writer.copy_from(&mut bytes)?;
+        match size.saturating_add(1) - bytes.limit() {
+            read if read == size => Ok(()),
+            read => Err(eif::Error::Input(format!(
+                "it had {size} bytes at first, and {read} or more when it was read: it changes"
+            ))),
+        }
     };
     copy().map_err(|source| Error::Eif {
         path: path.into(),
         source,
     })
-}
-
-/// Has `fill` write a file that appears under its name whole or not at all. It is not forced to the disk: after a loss of
-/// power an EIF's CRC tells.
-pub(crate) fn write_whole<T>(
-    output: &Path,
-    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<T, Error>,
-) -> Result<T, Error> {
-    let failed = |source| Error::File {
-        path: output.into(),
-        source,
-    };
-    let folder = output
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let temporary = tempfile::Builder::new()
-        .prefix(".treza-eif-")
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder)
-        .map_err(failed)?;
-    let mut buffered = BufWriter::with_capacity(1 << 18, temporary.as_file());
-    let result = fill(&mut buffered)?;
-    buffered.flush().map_err(failed)?;
-    drop(buffered);
-    temporary.persist(output).map_err(|error| failed(error.error))?;
-    Ok(result)
 }
 
 fn unpack(image: &Image, options: &Options) -> Result<Tree, Error> {

@@ -37,6 +37,17 @@ pub enum Error {
         /// What went wrong.
         source: io::Error,
     },
+    /// Where the output would go is something that must not be replaced.
+    #[error("{}: {problem}", path.display())]
+    Output {
+        /// The output.
+        path: PathBuf,
+        /// What is there.
+        problem: &'static str,
+    },
+    /// What was asked for cannot be.
+    #[error("{0}")]
+    Argument(String),
     /// The build itself ended without a result.
     #[error("the build was cut off: {0}")]
     Interrupted(String),
@@ -59,7 +70,7 @@ impl Error {
                     | image::Error::File { .. }
             ),
             Self::Rootfs(error) => !matches!(error, rootfs::Error::Io(_)),
-            Self::NoEntrypoint | Self::Description(_) => true,
+            Self::NoEntrypoint | Self::Description(_) | Self::Output { .. } | Self::Argument(_) => true,
             Self::Bundle(error) => matches!(
                 error,
                 bundle::Error::Damaged { .. }

@@ -2,9 +2,9 @@
 use std::path::Path;
 
 use crate::{
-    build::write_whole,
     eif::{self, Eif, Pcrs, Signer},
     error::Error,
+    output::write_whole,
 };
 
 /// Signs an EIF, in place of a signature that it may have, into `output`, which may be the same file and appears whole or

@@ -2,76 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // Tests may fail.
 mod common;
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
+use std::fs;
+
+use common::{
+    Layer, gzip, oci_image,
+    workshop::{SIGN, Workshop},
 };
-
-use common::{Layer, eif::certificate, gzip, oci_image};
 use serde_json::Value;
-use tempfile::{TempDir, tempdir};
-
-const CURVE: &rcgen::SignatureAlgorithm = &rcgen::PKCS_ECDSA_P384_SHA384;
-
-/// A folder in which the program runs, with a bundle, a kernel, ramdisks, a certificate and its key.
-struct Workshop(TempDir);
-
-impl Workshop {
-    fn new() -> Self {
-        let folder = tempdir().unwrap();
-        let put = |name: &str, content: &[u8]| fs::write(folder.path().join(name), content).unwrap();
-        put("kernel", &[1; 5000]);
-        put("boot", &[2; 1000]);
-        put("application", &[3; 2000]);
-        put("agent", b"agent");
-        let (certificate, key) = certificate(CURVE);
-        put("certificate.pem", certificate.as_bytes());
-        put("key.pem", key.as_bytes());
-        let workshop = Self(folder);
-        workshop.done("bundle create --kernel kernel --cmdline quiet --agent agent");
-        workshop
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn run(&self, arguments: &str) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_treza-eif"))
-            .args(arguments.split(' '))
-            .current_dir(self.path())
-            .env("TREZA_BUNDLES", self.path().join("bundles"))
-            .env("XDG_CACHE_HOME", self.path().join("cache"))
-            .env_remove("SOURCE_DATE_EPOCH")
-            .env_remove("NITRO_CLI_BLOBS")
-            .output()
-            .unwrap()
-    }
-
-    /// What it printed, with this code at its end.
-    fn ended(&self, code: i32, arguments: &str) -> String {
-        let output = self.run(arguments);
-        let problem = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{arguments}: {problem}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn done(&self, arguments: &str) -> String {
-        self.ended(0, arguments)
-    }
-
-    fn json(&self, code: i32, arguments: &str) -> Value {
-        serde_json::from_str(&self.ended(code, arguments)).unwrap()
-    }
-
-    fn build(&self, output: &str, more: &str) {
-        let files = "--kernel kernel --cmdline quiet --ramdisk boot --ramdisk application";
-        self.done(format!("build {files} --output {output} {more}").trim());
-    }
-}
-
-const SIGN: &str = "--signing-certificate certificate.pem --private-key key.pem";
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
@@ -329,75 +266,4 @@ fn bundles_are_shown_carried_and_pruned() {
     );
     assert_eq!(shown["KernelVersion"], "6.1.2 (someone@somewhere)");
     workshop.ended(1, "bundle create --nitro --agent agent");
-}
-
-#[test]
-fn a_full_disk_leaves_nothing() {
-    let workshop = Workshop::new();
-    workshop.build("a.eif", SIGN);
-    let bundle = workshop
-        .done("bundle show")
-        .lines()
-        .next()
-        .unwrap()
-        .replace("bundle   ", "");
-    let noise: Vec<u8> = (0..9000u32)
-        .flat_map(|it| it.wrapping_mul(2_654_435_761).to_be_bytes())
-        .collect();
-    let layer = Layer::new().file("noise", &noise).tar();
-    oci_image(
-        &workshop.path().join("image"),
-        &[(layer, gzip)],
-        r#""Cmd":["/a"]"#,
-    );
-    let image = format!("oci:{}", workshop.path().join("image").display());
-    let full = workshop.path().join("full");
-    fs::create_dir(&full).unwrap();
-    let mounted = Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=4k", "none"])
-        .arg(&full)
-        .status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: a small tmpfs cannot be mounted here");
-        return;
-    }
-    let commands = [
-        "build --kernel kernel --cmdline a --ramdisk boot --output full/b.eif".to_owned(),
-        format!("sign a.eif {SIGN} --output full/b.eif"),
-        "extract a.eif --output full/out".to_owned(),
-        format!("bundle export {bundle} --output full/b.tar"),
-        format!("build --image {image} --cache full/cache --output image.eif"),
-    ];
-    let outputs: Vec<_> = commands.iter().map(|command| workshop.run(command)).collect();
-    let left: Vec<_> = fs::read_dir(&full)
-        .unwrap()
-        .map(|it| it.unwrap().file_name())
-        .collect();
-    assert!(Command::new("umount").arg(&full).status().unwrap().success());
-    for (command, output) in commands.iter().zip(outputs) {
-        let problem = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{command}: {problem}");
-        assert!(
-            problem.contains("No space left") && problem.contains("The disk is full"),
-            "{command}: {problem}"
-        );
-    }
-    assert_eq!(left, ["cache"], "a folder for what the next attempt fetches");
-    assert!(!workshop.path().join("image.eif").exists());
-}
-
-/// Whoever reads the old file reads it to its end: the new one takes its name, and nothing is written into it.
-#[test]
-fn what_is_written_takes_the_place_of_what_was_there() {
-    let workshop = Workshop::new();
-    workshop.build("a.eif", "");
-    let (written, read) = (
-        workshop.path().join("a.eif"),
-        workshop.path().join("being-read.eif"),
-    );
-    fs::hard_link(&written, &read).unwrap();
-    let before = fs::read(&read).unwrap();
-    workshop.done(&format!("sign a.eif {SIGN}"));
-    assert!(fs::read(&read).unwrap() == before, "written into");
-    assert!(fs::read(&written).unwrap() != before, "not signed");
 }

@@ -54,6 +54,16 @@ pub(super) enum Command {
     Cache(CacheCommand),
 }
 
+impl Command {
+    /// Whether nitro-cli has such a command, and so a shape for what it prints.
+    pub(super) fn is_nitro_clis(&self) -> bool {
+        matches!(
+            self,
+            Self::Build(_) | Self::Measure(_) | Self::Describe(_) | Self::Sign(_)
+        )
+    }
+}
+
 #[derive(Args)]
 pub(super) struct Build {
     /// The image: registry/name:tag, registry/name@sha256:…, oci:DIR, oci-archive:FILE or docker-archive:FILE

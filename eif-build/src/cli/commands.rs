@@ -1,6 +1,7 @@
 //! What each command does.
 use std::{
-    fs,
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -13,7 +14,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use zeroize::Zeroizing;
 
 use super::{
-    arguments::{Arguments, Build, CacheCommand, Command, Diff, Extract, Folders, Source},
+    arguments::{Arguments, Build, CacheCommand, Command, Diff, Extract, Folders, Json, Source},
     bundle_arguments::{BundleCommand, BundleCreate},
     print::{self, Printed},
     progress,
@@ -21,6 +22,12 @@ use super::{
 
 /// Does what is asked, prints it, and says whether it is good.
 pub(super) fn run(arguments: Arguments) -> Result<Outcome, Error> {
+    if arguments.json == Some(Json::NitroCli) && !arguments.command.is_nitro_clis() {
+        return Err(Error::Argument(
+            "nothing was done: nitro-cli has no such command, and so no shape for it; use --json alone"
+                .into(),
+        ));
+    }
     let mut outcome = Outcome::Done;
     let printed = match arguments.command {
         Command::Build(build) => build_eif(&build)?,
@@ -151,7 +158,8 @@ fn compare(diff: &Diff) -> Result<Vec<Difference>, Error> {
 
 /// The EIF of that name; if there is no such file, that of the image of that name, built into `temporary`.
 fn eif_of(name: &str, folders: &Folders, temporary: PathBuf) -> Result<PathBuf, Error> {
-    if Path::new(name).exists() {
+    // What is written as a file's name is not looked for in a registry.
+    if Path::new(name).exists() || name.starts_with(['.', '/']) || name.ends_with(".eif") {
         return Ok(name.into());
     }
     let image: ImageRef = name.parse()?;
@@ -224,19 +232,32 @@ fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>
 
 /// The private key is a file or, as nitro-cli has it, the ARN of a key in KMS.
 fn signer(certificate: &Path, private_key: &Path) -> Result<Signer, Error> {
-    let read = |path: &Path| {
-        fs::read(path).map_err(|source| Error::File {
-            path: path.into(),
-            source,
-        })
-    };
-    let certificate = read(certificate)?;
+    let pem = read_pem(certificate)?;
     let signer = match private_key.to_str() {
-        Some(arn) if arn.starts_with("arn:") => of_kms(&certificate, arn),
-        _ => Signer::from_pem(&certificate, &Zeroizing::new(read(private_key)?)),
+        Some(arn) if arn.starts_with("arn:") => of_kms(&pem, arn),
+        _ => Signer::from_pem(&pem, &Zeroizing::new(read_pem(private_key)?)),
     };
     signer.map_err(|source| Error::Eif {
-        path: private_key.into(),
+        path: format!("{} with {}", certificate.display(), private_key.display()).into(),
+        source,
+    })
+}
+
+/// A certificate or key, which is never as large as this.
+fn read_pem(path: &Path) -> Result<Vec<u8>, Error> {
+    const MOST: u64 = 1 << 20;
+    let read = || {
+        let mut bytes = Vec::new();
+        let count = File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+        match count as u64 > MOST {
+            true => Err(io::Error::other(
+                "it is too large for a certificate or key in PEM",
+            )),
+            false => Ok(bytes),
+        }
+    };
+    read().map_err(|source| Error::File {
+        path: path.into(),
         source,
     })
 }
@@ -254,20 +275,22 @@ fn of_kms(_: &[u8], _: &str) -> Result<Signer, eif::Error> {
 
 /// The build time that is asked for, or SOURCE_DATE_EPOCH (reproducible-builds.org), or the fixed one.
 fn build_time(asked: Option<&str>) -> Result<String, Error> {
-    let refuse = |what: &str| {
-        Error::Interrupted(format!(
-            "{what}: not a time; write RFC 3339, or seconds since 1970"
-        ))
-    };
     if let Some(text) = asked {
-        OffsetDateTime::parse(text, &Rfc3339).map_err(|_| refuse("--build-time"))?;
-        return Ok(text.to_owned());
+        return match OffsetDateTime::parse(text, &Rfc3339) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(_) => Err(Error::Argument(format!(
+                "--build-time {text:?} is not a time; write it as RFC 3339 has it: 2026-01-31T12:00:00Z"
+            ))),
+        };
     }
     let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH") else {
         return Ok(eif::DEFAULT_BUILD_TIME.to_owned());
     };
     let seconds = epoch.to_str().and_then(|text| text.parse().ok());
     let time = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
-    time.and_then(|time| time.format(&Rfc3339).ok())
-        .ok_or_else(|| refuse("SOURCE_DATE_EPOCH"))
+    time.and_then(|time| time.format(&Rfc3339).ok()).ok_or_else(|| {
+        Error::Argument(format!(
+            "SOURCE_DATE_EPOCH {epoch:?} is not a time; write seconds since 1970, or unset it"
+        ))
+    })
 }

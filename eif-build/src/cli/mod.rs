@@ -5,7 +5,11 @@ mod commands;
 mod print;
 mod progress;
 
-use std::{error::Error as StdError, io, process::ExitCode};
+use std::{
+    error::Error as StdError,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
@@ -18,10 +22,12 @@ pub(crate) fn main() -> ExitCode {
         Ok(commands::Outcome::Refused) => ExitCode::from(2),
         Ok(commands::Outcome::Differs) => ExitCode::from(3),
         Err(error) => {
-            eprintln!("treza-eif: {error}");
-            if is_disk_full(&error) {
-                eprintln!("The disk is full; free some room, nothing unfinished was left behind.");
-            }
+            let more = match is_disk_full(&error) {
+                true => "The disk is full; free some room, nothing unfinished was left behind.\n",
+                false => "",
+            };
+            // Where there is no standard error either, the code says it.
+            let _ = write!(io::stderr(), "treza-eif: {error}\n{more}");
             ExitCode::from(if error.is_refusal() { 2 } else { 1 })
         }
     }

@@ -1,6 +1,6 @@
 //! Progress on standard error: a bar on a terminal, a line for each step elsewhere.
 use std::{
-    io::{IsTerminal, stderr},
+    io::{IsTerminal, Write, stderr},
     sync::Arc,
 };
 
@@ -33,7 +33,8 @@ struct Lines;
 
 impl Progress for Lines {
     fn begin(&self, step: &str, _total: u64) {
-        eprintln!("{step}");
+        // The work goes on though nobody can be told.
+        let _ = writeln!(stderr(), "{step}");
     }
 
     fn advance(&self, _bytes: u64) {}

@@ -58,6 +58,9 @@ pub enum Error {
     /// More sections, or larger ones, than the format holds.
     #[error("cannot write the EIF: {0}")]
     Unwritable(String),
+    /// What a section is to be made of cannot be.
+    #[error("{0}")]
+    Input(String),
     /// Reading or writing failed.
     #[error("{0}")]
     Io(#[from] io::Error),

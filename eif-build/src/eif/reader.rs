@@ -163,7 +163,7 @@ impl<R: Read + Seek> Eif<R> {
         &mut self,
         mut visit: impl FnMut(&Section, Option<&[u8]>) -> Result<(), Error>,
     ) -> Result<Checked, Error> {
-        let mut measurer = Measurer::new()?;
+        let mut measurer = Measurer::new();
         let buffer = measurer.buffer();
         let crc = self.chunks(buffer, |section, data| {
             let Some((buffer, length)) = data else {

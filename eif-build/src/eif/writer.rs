@@ -56,7 +56,7 @@ impl<W: Write + Seek> Writer<W> {
             offset: HEADER_SIZE as u64,
             crc: crc32fast::Hasher::new(),
         };
-        let measurer = Measurer::new()?;
+        let measurer = Measurer::new();
         Ok(Self {
             body,
             piece: measurer.buffer(),

@@ -4,7 +4,7 @@ use std::{
     mem,
     panic::resume_unwind,
     sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel},
-    thread,
+    thread::{self, Builder},
 };
 
 /// How much is handed over at once, in bytes.
@@ -27,12 +27,18 @@ struct Piece {
     length: usize,
 }
 
-/// Has `take` read `reader`, which is read ahead on another thread until its end, its first error, or `take`'s return.
-pub(super) fn reading_ahead<T>(reader: impl Read + Send, take: impl FnOnce(&mut Ahead) -> T) -> T {
+/// Has `take` read `reader`, which is read ahead on another thread until its end, its first error, or `take`'s return. It
+/// fails where there can be no more threads.
+pub(super) fn reading_ahead<T>(
+    reader: impl Read + Send,
+    take: impl FnOnce(&mut Ahead) -> T,
+) -> io::Result<T> {
     let (sending, pieces) = sync_channel(WAITING);
     let (returning, spare) = channel();
     thread::scope(|scope| {
-        let making = scope.spawn(move || make(reader, &sending, &spare));
+        let making = Builder::new()
+            .name("reading ahead".into())
+            .spawn_scoped(scope, move || make(reader, &sending, &spare))?;
         let mut ahead = Ahead {
             pieces,
             piece: Piece::default(),
@@ -43,7 +49,7 @@ pub(super) fn reading_ahead<T>(reader: impl Read + Send, take: impl FnOnce(&mut 
         // Nobody listens any more: the thread ends with the piece that it is at.
         drop(ahead);
         making.join().unwrap_or_else(|panic| resume_unwind(panic));
-        result
+        Ok(result)
     })
 }
 
@@ -132,7 +138,8 @@ mod tests {
                 let mut read = Vec::new();
                 let end = ahead.read_to_end(&mut read);
                 (read, end)
-            });
+            })
+            .unwrap();
             prop_assert!(read == bytes);
             prop_assert_eq!(end.is_err(), fails);
         }
@@ -144,7 +151,7 @@ mod tests {
             let mut first = [0; 3];
             ahead.read_exact(&mut first).map(|()| first)
         });
-        assert_eq!(first.unwrap(), [7; 3]);
+        assert_eq!(first.unwrap().unwrap(), [7; 3]);
     }
 
     #[test]
@@ -153,7 +160,8 @@ mod tests {
         reading_ahead(&mut reader, |ahead| {
             ahead.read_exact(&mut [0; 3]).unwrap();
             thread::sleep(std::time::Duration::from_millis(50));
-        });
+        })
+        .unwrap();
         assert!(reader.0 <= (WAITING + 3) * PIECE, "{}", reader.0);
     }
 

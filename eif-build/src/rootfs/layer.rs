@@ -85,7 +85,8 @@ impl Layer<'_> {
         } = layer;
         let mut packed = BufReader::with_capacity(1 << 17, HashingReader::new(bytes));
         let unpacked = match decompress(&mut packed) {
-            Ok(plain) => reading_ahead(plain, |plain| self.unpack(plain, diff_id)),
+            Ok(plain) => reading_ahead(plain, |plain| self.unpack(plain, diff_id))
+                .unwrap_or_else(|error| Err(Error::Io(error))),
             Err(error) => Err(Error::Io(error)),
         };
         // One that is no archive may have been damaged on its way: then fetching it again will help.

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Each test program uses some of it.
 
 pub(crate) mod eif;
+pub(crate) mod workshop;
 
 use std::{
     fs,

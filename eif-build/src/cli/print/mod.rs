@@ -5,6 +5,8 @@ mod kept;
 pub(super) use eif::{differences, extracted, inspection, verified};
 pub(super) use kept::{bundle, bundles, cached, named, pruned, removed};
 
+use std::io::{ErrorKind, Write, stdout};
+
 use eif_build::{Error, Measurement, eif::Pcrs};
 use serde_json::{Value, json};
 
@@ -27,18 +29,21 @@ impl Printed {
         }
     }
 
-    /// Prints it on standard output.
+    /// Prints it on standard output. Who listens no more has heard enough.
     pub(super) fn show(&self, shape: Option<Json>) -> Result<(), Error> {
-        match (shape, &self.nitro_cli) {
-            (None, _) => print!("{}", self.text),
-            (Some(Json::Treza), _) => println!("{:#}", self.json),
-            (Some(Json::NitroCli), Some(json)) => println!("{json:#}"),
-            (Some(Json::NitroCli), None) => {
-                let problem = "done, but nitro-cli has no such command, and so no shape; use --json alone";
-                return Err(Error::Interrupted(problem.into()));
-            }
+        let mut output = stdout().lock();
+        let printed = match (shape, &self.nitro_cli) {
+            (None, _) => write!(output, "{}", self.text),
+            (Some(Json::NitroCli), Some(json)) => writeln!(output, "{json:#}"),
+            (Some(_), _) => writeln!(output, "{:#}", self.json),
+        };
+        match printed.and_then(|()| output.flush()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::File {
+                path: "standard output".into(),
+                source: error,
+            }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
