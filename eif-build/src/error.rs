@@ -1,7 +1,7 @@
 //! The crate's one error, of the errors of its parts.
 use std::{io, path::PathBuf};
 
-use crate::{bundle, eif, image, rootfs};
+use crate::{bundle, eif, image, output, rootfs};
 
 /// Why an image, bundle or EIF cannot be used, made or read.
 #[derive(Debug, thiserror::Error)]
@@ -37,14 +37,9 @@ pub enum Error {
         /// What went wrong.
         source: io::Error,
     },
-    /// Where the output would go is something that must not be replaced.
-    #[error("{}: {problem}", path.display())]
-    Output {
-        /// The output.
-        path: PathBuf,
-        /// What is there.
-        problem: &'static str,
-    },
+    /// The output.
+    #[error(transparent)]
+    Output(#[from] output::Error),
     /// What was asked for cannot be.
     #[error("{0}")]
     Argument(String),
@@ -70,13 +65,15 @@ impl Error {
                     | image::Error::File { .. }
             ),
             Self::Rootfs(error) => !matches!(error, rootfs::Error::Io(_)),
-            Self::NoEntrypoint | Self::Description(_) | Self::Output { .. } | Self::Argument(_) => true,
+            Self::NoEntrypoint | Self::Description(_) | Self::Argument(_) => true,
+            Self::Output(error) => matches!(error, output::Error::Refused { .. }),
             Self::Bundle(error) => matches!(
                 error,
                 bundle::Error::Damaged { .. }
                     | bundle::Error::Manifest { .. }
                     | bundle::Error::Archive { .. }
                     | bundle::Error::BuilderFormat { .. }
+                    | bundle::Error::Output(output::Error::Refused { .. })
             ),
             Self::Eif { source, .. } => !matches!(source, eif::Error::Io(_) | eif::Error::Key(_)),
             Self::File { .. } | Self::Interrupted(_) => false,

@@ -18,7 +18,7 @@ pub mod image;
 mod initramfs;
 mod inspect;
 mod options;
-mod output;
+pub mod output;
 pub mod ramdisk;
 pub mod rootfs;
 mod sign;

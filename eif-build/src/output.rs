@@ -12,17 +12,36 @@ use std::{
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use tempfile::TempPath;
 
-use crate::error::Error;
+/// Why there is no output.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Where it would go is something that must not be replaced.
+    #[error("{}: {problem}", path.display())]
+    Refused {
+        /// The output.
+        path: PathBuf,
+        /// What is there.
+        problem: &'static str,
+    },
+    /// It cannot be written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The output.
+        path: PathBuf,
+        /// What went wrong.
+        source: io::Error,
+    },
+}
 
 /// What `fill` writes to.
 pub(crate) type Output<'a> = BufWriter<Watched<'a>>;
 
 /// Has `fill` write a file that appears under its name whole or not at all. One that it replaces keeps its mode and owner,
 /// and a symbolic link is followed. It is not forced to the disk: after a loss of power an EIF's CRC tells.
-pub(crate) fn write_whole<T>(
+pub(crate) fn write_whole<T, E: From<Error>>(
     output: &Path,
-    fill: impl FnOnce(&mut Output<'_>) -> Result<T, Error>,
-) -> Result<T, Error> {
+    fill: impl FnOnce(&mut Output<'_>) -> Result<T, E>,
+) -> Result<T, E> {
     let failed = |source| Error::File {
         path: output.into(),
         source,
@@ -39,7 +58,7 @@ pub(crate) fn write_whole<T>(
     drop(buffered.into_parts());
     match failure {
         // Whatever `fill` made of it.
-        Some(error) => Err(failed(error)),
+        Some(error) => Err(failed(error).into()),
         None => {
             let result = filled?;
             unnamed.appear(&target, replaced.as_ref()).map_err(failed)?;
@@ -52,7 +71,7 @@ pub(crate) fn write_whole<T>(
 pub(crate) fn refuse_same(output: &Path, input: &Path) -> Result<(), Error> {
     let place = |path| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();
     match (place(output), place(input)) {
-        (Some(one), Some(other)) if one == other => Err(Error::Output {
+        (Some(one), Some(other)) if one == other => Err(Error::Refused {
             path: output.into(),
             problem: "it is an input too, which would be lost; name another output",
         }),
@@ -62,7 +81,7 @@ pub(crate) fn refuse_same(output: &Path, input: &Path) -> Result<(), Error> {
 
 /// The file that is to be made, and what is there already.
 fn target(output: &Path) -> Result<(PathBuf, Option<Metadata>), Error> {
-    let refuse = |problem| Error::Output {
+    let refuse = |problem| Error::Refused {
         path: output.into(),
         problem,
     };
@@ -211,7 +230,7 @@ mod tests {
                 file.write_all(content.as_bytes()).unwrap();
                 file.flush().unwrap();
                 assert!(!can || names(folder.path()) == before);
-                Ok(())
+                Ok::<_, Error>(())
             })
             .unwrap();
             assert_eq!(fs::read(&output).unwrap(), content.as_bytes());
@@ -229,7 +248,7 @@ mod tests {
         let failed = write_whole(&output, |file| {
             // Before its beginning: as good as any other that a file system refuses.
             let refused = file.seek(SeekFrom::Current(-1)).unwrap_err();
-            Err::<(), _>(Error::File {
+            Err::<(), Error>(Error::File {
                 path: "input".into(),
                 source: refused,
             })

@@ -9,7 +9,7 @@ use eif_build::{
     Compression, Error, ImageRef, Labels, Measurement, cpio,
     digest::Digest,
     eif::{Eif, SectionKind},
-    image, inspect, rootfs,
+    image, inspect, output, rootfs,
 };
 use tempfile::{TempDir, tempdir};
 
@@ -321,7 +321,7 @@ fn what_cannot_be_written_leaves_nothing() {
     let missing = folder.path().join("no/such/folder.eif");
     assert!(matches!(
         build(&image, folder.path(), &missing),
-        Err(Error::File { .. })
+        Err(Error::Output(output::Error::File { .. }))
     ));
 
     let full = folder.path().join("full");

@@ -42,6 +42,10 @@ fn what_is_no_file_is_not_replaced() {
             "{problem}"
         );
     }
+    let shown = workshop.done("bundle show");
+    let bundle = shown.lines().next().unwrap().replace("bundle   ", "");
+    let problem = refused(&workshop, &format!("bundle export {bundle} --output pipe"));
+    assert!(problem.contains("pipe: it is a device"), "{problem}");
     assert_eq!(fs::metadata(at("pipe")).unwrap().ino(), before);
 }
 

@@ -1,42 +1,40 @@
 //! A bundle in one file, to be carried to another store: a tar archive of its parts, in their order.
 use std::{
-    fs::{File, Permissions},
-    io::{self, BufReader, Read, Write},
-    os::unix::fs::PermissionsExt,
+    fs::File,
+    io::{self, BufReader, Read},
     path::Path,
 };
 
 use tar::{Archive, Builder, EntryType, Header};
 
 use super::{Bundle, Error};
+use crate::output::write_whole;
 
 /// What tar pads an archive to, in bytes.
 const RECORD: u64 = 10_240;
 
 /// Writes a bundle to `output`, which appears whole or not at all.
-pub(super) fn write(bundle: &Bundle, output: &Path) -> io::Result<()> {
-    let folder = output
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let temporary = tempfile::Builder::new()
-        .prefix(".treza-eif-")
-        .permissions(Permissions::from_mode(0o666)) // The umask takes from it, as from any new file.
-        .tempfile_in(folder)?;
-    let mut archive = Builder::new(temporary.as_file());
-    for (name, bytes) in bundle.parts() {
-        let mut header = Header::new_ustar();
-        header.set_entry_type(EntryType::Regular);
-        header.set_mode(0o644);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header.set_size(bytes.len() as u64);
-        archive.append_data(&mut header, name, &bytes[..])?;
-    }
-    archive.into_inner()?.flush()?;
-    temporary.persist(output)?;
-    Ok(())
+pub(super) fn write(bundle: &Bundle, output: &Path) -> Result<(), Error> {
+    write_whole(output, |file| {
+        let mut archive = Builder::new(file);
+        let mut append = || {
+            for (name, bytes) in bundle.parts() {
+                let mut header = Header::new_ustar();
+                header.set_entry_type(EntryType::Regular);
+                header.set_mode(0o644);
+                header.set_uid(0);
+                header.set_gid(0);
+                header.set_mtime(0);
+                header.set_size(bytes.len() as u64);
+                archive.append_data(&mut header, name, &bytes[..])?;
+            }
+            archive.finish()
+        };
+        append().map_err(|source| Error::File {
+            path: output.into(),
+            source,
+        })
+    })
 }
 
 /// Reads a bundle and checks every part of it. The archive holds nothing else.

@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::{Digest, DigestError},
     eif::Pcr,
+    output,
 };
 
 /// The version of what this builder makes of an image: the application ramdisk's layout and order. It goes up whenever
@@ -71,6 +72,9 @@ pub enum Error {
         /// What went wrong.
         source: io::Error,
     },
+    /// The file that it would be carried in.
+    #[error(transparent)]
+    Output(#[from] output::Error),
     /// The store does not hold it.
     #[error("no bundle {digest} in {}; make it with `treza-eif bundle create`, or name the store with --bundles", store.display())]
     Unknown {

@@ -164,10 +164,7 @@ impl Store {
     /// Writes a bundle into a file that another store can import; the same bundle gives the same bytes.
     pub fn export(&self, digest: &Digest, output: &Path) -> Result<Bundle, Error> {
         let bundle = self.open(digest)?;
-        archive::write(&bundle, output).map_err(|source| Error::File {
-            path: output.into(),
-            source,
-        })?;
+        archive::write(&bundle, output)?;
         Ok(bundle)
     }
 
