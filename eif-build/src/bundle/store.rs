@@ -175,8 +175,9 @@ impl Store {
         Ok(bundle)
     }
 
-    /// Removes every bundle but the default and those to `keep`, and what a killed program left half written. Rows and EIFs that name a removed bundle cannot be measured again until it
-    /// is imported or made anew. Errors: without a default, or without one of those to keep, nothing is removed.
+    /// Removes every bundle but the default and those to `keep`, and what a killed program left half written. Rows and EIFs
+    /// that name a removed bundle cannot be measured again until it is imported or made anew. Errors: without a default, or
+    /// without one of those to keep, nothing is removed.
     pub fn prune(&self, keep: &[Digest]) -> Result<Vec<Digest>, Error> {
         let default = self.default_digest()?;
         let failed = |source| Error::File {
