@@ -29,6 +29,16 @@ pub enum Error {
         /// What is wrong with it.
         source: eif::Error,
     },
+    /// Certificate and key are not for signing.
+    #[error("{} with {}: {source}", certificate.display(), key.display())]
+    Signer {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file, or its ARN.
+        key: PathBuf,
+        /// What is wrong with them.
+        source: eif::Error,
+    },
     /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
@@ -75,7 +85,9 @@ impl Error {
                     | bundle::Error::BuilderFormat { .. }
                     | bundle::Error::Output(output::Error::Refused { .. })
             ),
-            Self::Eif { source, .. } => !matches!(source, eif::Error::Io(_) | eif::Error::Key(_)),
+            Self::Eif { source, .. } | Self::Signer { source, .. } => {
+                !matches!(source, eif::Error::Io(_) | eif::Error::Key(_))
+            }
             Self::File { .. } | Self::Interrupted(_) => false,
         }
     }

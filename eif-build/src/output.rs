@@ -10,7 +10,9 @@ use std::{
 };
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use tempfile::TempPath;
+
+/// Where a file without a name is found by its number (open(2), O_TMPFILE).
+const OPEN_FILES: &str = "/proc/self/fd";
 
 /// Why there is no output.
 #[derive(Debug, thiserror::Error)]
@@ -121,8 +123,8 @@ impl Unnamed {
     fn new_in(folder: &Path) -> io::Result<Self> {
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match rustix::fs::open(folder, flags, Mode::from_raw_mode(0o666)) {
-            Ok(file) => Ok(Self::Without(file.into())),
-            Err(_) => named(folder).map(Self::Named),
+            Ok(file) if Path::new(OPEN_FILES).exists() => Ok(Self::Without(file.into())),
+            _ => temporary().tempfile_in(folder).map(Self::Named),
         }
     }
 
@@ -153,22 +155,21 @@ impl Unnamed {
 
 /// Names can be given only where there is none: it gets one of its own first, for as long as it takes.
 fn replace(file: &File, target: &Path) -> io::Result<()> {
-    let name = named(folder(target))?.into_temp_path();
-    fs::remove_file(&name)?;
-    link(file, &name)?;
-    TempPath::persist(name, target).map_err(|error| error.error)
+    let linked = temporary().make_in(folder(target), |name| link(file, name))?;
+    linked.persist(target).map_err(|error| error.error).map(drop)
 }
 
 fn link(file: &File, name: &Path) -> io::Result<()> {
-    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let open = format!("{OPEN_FILES}/{}", file.as_raw_fd());
     Ok(rustix::fs::linkat(CWD, open, CWD, name, AtFlags::SYMLINK_FOLLOW)?)
 }
 
-fn named(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    tempfile::Builder::new()
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    let mut temporary = tempfile::Builder::new();
+    temporary
         .prefix(".treza-eif-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)
+        .permissions(Permissions::from_mode(0o666));
+    temporary
 }
 
 /// Remembers how writing failed: what writes to it may be reading as well, and cannot tell the one from the other.

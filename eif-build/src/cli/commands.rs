@@ -237,8 +237,9 @@ fn signer(certificate: &Path, private_key: &Path) -> Result<Signer, Error> {
         Some(arn) if arn.starts_with("arn:") => of_kms(&pem, arn),
         _ => Signer::from_pem(&pem, &Zeroizing::new(read_pem(private_key)?)),
     };
-    signer.map_err(|source| Error::Eif {
-        path: format!("{} with {}", certificate.display(), private_key.display()).into(),
+    signer.map_err(|source| Error::Signer {
+        certificate: certificate.into(),
+        key: private_key.into(),
         source,
     })
 }

@@ -125,7 +125,11 @@ impl<R: Read + Seek> Eif<R> {
     /// The metadata.
     pub fn metadata(&mut self) -> Result<Metadata, Error> {
         let bytes = self.read_small(SectionKind::Metadata)?.unwrap_or_default();
-        serde_json::from_slice(&bytes).map_err(|error| Error::Malformed(format!("its metadata: {error}")))
+        serde_json::from_slice(&bytes).map_err(|error| {
+            // It may quote the file.
+            let problem = contract::fault::printable(&error.to_string(), 200);
+            Error::Malformed(format!("its metadata: {problem}"))
+        })
     }
 
     /// The signing certificate, of a signed EIF. That the signature is good is for [`Signature`] to say.

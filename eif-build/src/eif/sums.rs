@@ -130,6 +130,7 @@ impl Sums {
     pub(super) fn finish(mut self) -> [Sum; 2] {
         let unfinished = |queue: &Queue| queue.sum.is_none() || !queue.waiting.is_empty();
         let mut queues = self.shared.work_while(|queues| queues.of.iter().any(unfinished));
+        // Each is there, or it would be unfinished.
         let sums = queues
             .of
             .each_mut()

@@ -21,7 +21,6 @@ pub(super) struct Ahead {
     returning: Sender<Vec<u8>>,
 }
 
-#[derive(Default)]
 struct Piece {
     buffer: Vec<u8>,
     length: usize,
@@ -41,7 +40,11 @@ pub(super) fn reading_ahead<T>(
             .spawn_scoped(scope, move || make(reader, &sending, &spare))?;
         let mut ahead = Ahead {
             pieces,
-            piece: Piece::default(),
+            // Read to its end, and the first buffer that goes back.
+            piece: Piece {
+                buffer: vec![0; PIECE],
+                length: 0,
+            },
             read: 0,
             returning,
         };
